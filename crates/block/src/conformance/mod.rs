@@ -1,0 +1,1 @@
+//! The behaviour that every [`BlockDevice`](crate::BlockDevice) must show.

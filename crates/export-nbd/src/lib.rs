@@ -1,0 +1,1 @@
+//! An NBD server for block devices.

@@ -1,0 +1,1 @@
+//! Kernel block devices (ublk) for block devices.

@@ -1,0 +1,3 @@
+//! The one binary of Cloud Stick: disks, front ends and the USB gadget.
+
+fn main() {}

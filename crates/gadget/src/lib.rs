@@ -1,0 +1,1 @@
+//! USB gadgets: mass storage through configfs.

@@ -1,0 +1,1 @@
+//! A disk in an Azure page blob.

@@ -1,0 +1,1 @@
+//! A disk in a sparse local file or a local block device.

@@ -1,0 +1,1 @@
+//! Servers, proxies and processes for tests; never part of the product.
