@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# Debian packages without touching the machine's own apt configuration: lists, archives and sources of our own.
+
+DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# apt_setup: writes the private configuration. Two of them: `guest` resolves as if nothing were installed,
+# `host` looks at the machine's real dpkg state (only the sources and lists are ours).
+apt_setup() {
+    [[ -r $DEBIAN_KEYRING ]] || die "$DEBIAN_KEYRING is missing" \
+        "The virtual TV takes its kernel and tools from Debian: apt-get install debian-archive-keyring"
+    APT_FOLDER=$CACHE/virtual-tv/apt
+    mkdir -p "$APT_FOLDER/lists/partial" "$APT_FOLDER/archives/partial"
+    : >"$APT_FOLDER/status"
+    local suite
+    for suite in bookworm bookworm-backports; do
+        echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite main"
+    done >"$APT_FOLDER/sources.list"
+    cat >"$APT_FOLDER/host.conf" <<CONF
+Dir::State::Lists "$APT_FOLDER/lists";
+Dir::Cache "$APT_FOLDER";
+Dir::Cache::archives "$APT_FOLDER/archives";
+Dir::Etc::sourcelist "$APT_FOLDER/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Architecture "amd64";
+APT::Install-Recommends "0";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Retries "3";
+CONF
+    {
+        cat "$APT_FOLDER/host.conf"
+        echo "APT::Architectures { \"amd64\"; };"
+        echo "Dir::State::status \"$APT_FOLDER/status\";"
+    } >"$APT_FOLDER/guest.conf"
+}
+
+# apt_guest COMMAND...: an apt tool under the configuration in which nothing is installed.
+apt_guest() { APT_CONFIG=$APT_FOLDER/guest.conf "$@"; }
+
+# apt_host COMMAND...: an apt tool (as root) under the private sources, with the machine's real dpkg state.
+apt_host() { as_root env "APT_CONFIG=$APT_FOLDER/host.conf" DEBIAN_FRONTEND=noninteractive "$@"; }
+
+apt_update_once() {
+    # A mirror caught in mid-synchronisation delivers an index that does not match its signature; what was kept
+    # of it would fail again, so start from nothing.
+    apt_guest apt-get update -qq -o APT::Update::Error-Mode=any && return
+    rm -rf "$APT_FOLDER/lists"
+    mkdir -p "$APT_FOLDER/lists/partial"
+    return 1
+}
+
+apt_update() {
+    retry 5 apt_update_once || die "the package lists of $DEBIAN_MIRROR could not be read" \
+        "Check the network. A mirror in mid-synchronisation heals within the hour; another one can be chosen:" \
+        "DEBIAN_MIRROR=http://ftp.debian.org/debian $0"
+}
+
+# apt_fetch FOLDER PACKAGE...: downloads the named packages (NAME or NAME=VERSION) into the folder.
+apt_fetch() {
+    local folder=$1
+    shift
+    mkdir -p "$folder"
+    (cd "$folder" && retry 4 apt_guest apt-get download -qq "$@") ||
+        die "a package could not be downloaded from $DEBIAN_MIRROR: $*" \
+            "Run this again in a few minutes: the mirror may be in mid-synchronisation."
+}
+
+# apt_closure PACKAGE...: NAME=VERSION of these packages and of everything they depend on.
+apt_closure() {
+    apt_guest apt-get install --simulate --no-install-recommends "$@" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p'
+}

@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# What every script of the virtual TV shares: messages, the cache folder, retries.
+
+RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+REPOSITORY=$(cd "$RIG/../.." && pwd)
+# Everything downloaded or built from downloads lives here, outside the checkout, shared by all checkouts.
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cloud-stick
+export RIG REPOSITORY CACHE
+
+say() { printf '%s\n' "$*" >&2; }
+
+# die MESSAGE...: the message on stderr, one line per argument, and the end of the script.
+die() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    [[ $# -eq 0 ]] || printf '       %s\n' "$@" >&2
+    exit 1
+}
+
+# retry TIMES COMMAND...: runs the command until it succeeds, with a growing pause between attempts.
+retry() {
+    local times=$1 attempt
+    shift
+    for ((attempt = 1; ; attempt++)); do
+        "$@" && return 0
+        ((attempt < times)) || return 1
+        say "attempt $attempt of $times failed; trying again in $((attempt * 5)) s"
+        sleep $((attempt * 5))
+    done
+}
+
+# as_root COMMAND...: runs the command as root, through sudo when needed.
+as_root() {
+    if [[ $(id -u) -eq 0 ]]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "root rights are needed for: $*" "Run that command as root, then start again."
+    fi
+}
+
+# free_port: a TCP port of the loopback interface that nobody uses now.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
