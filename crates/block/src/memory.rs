@@ -1,7 +1,7 @@
 //! A disk in memory: the reference implementation, for tests and for boards without any store yet.
 
 use std::sync::{
-    PoisonError, RwLock,
+    Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -17,11 +17,17 @@ use crate::{
 /// Unit of allocation, in bytes.
 const CHUNK: u64 = 64 << 10;
 
+/// What the disk holds, shared by all who opened it.
+struct Content {
+    size: u64,
+    chunks: Vec<Option<Box<[u8]>>>,
+}
+
 /// A sparse disk in memory; 64 KiB at a time is allocated when first written and given back when discarded.
 pub struct MemoryDevice {
     name: String,
     properties: Properties,
-    chunks: RwLock<Vec<Option<Box<[u8]>>>>,
+    content: Arc<RwLock<Content>>,
     closed: AtomicBool,
     status: watch::Sender<Status>,
 }
@@ -59,40 +65,99 @@ impl MemoryDevice {
             resize: true,
             volatile_cache: false,
         };
-        let mut chunks = Vec::new();
-        chunks.resize_with(properties.size.div_ceil(CHUNK) as usize, || None);
+        let mut content = Content {
+            size: 0,
+            chunks: Vec::new(),
+        };
+        content.resize(name, properties.size)?;
         Ok(Self {
             name: name.to_owned(),
             properties: Properties { features, ..properties },
-            chunks: RwLock::new(chunks),
+            content: Arc::new(RwLock::new(content)),
             closed: AtomicBool::new(false),
             status: watch::Sender::new(Status::online(properties.size)),
         })
     }
 
-    fn check(&self, operation: Operation, offset: u64, length: u64) -> Result<()> {
+    /// A device on the same memory, as if a disk that survives its owner were opened again; also after this one was
+    /// closed. Each tells its own watchers only.
+    #[must_use]
+    pub fn reopen(&self, read_only: bool) -> Self {
+        let size = self.content().size;
+        Self {
+            name: self.name.clone(),
+            properties: Properties {
+                size,
+                read_only,
+                ..self.properties
+            },
+            content: self.content.clone(),
+            closed: AtomicBool::new(false),
+            status: watch::Sender::new(Status::online(size)),
+        }
+    }
+
+    fn content(&self) -> RwLockReadGuard<'_, Content> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
+        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks a request against `content`, which the caller holds, so that the size cannot change before it is done.
+    fn check(&self, content: &Content, operation: Operation, offset: u64, length: u64) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(BlockError::io(&self.name, "the disk is closed"));
         }
-        self.properties().check(&self.name, operation, offset, length)
+        let properties = Properties {
+            size: content.size,
+            ..self.properties
+        };
+        properties.check(&self.name, operation, offset, length)
+    }
+}
+
+impl Content {
+    fn resize(&mut self, name: &str, size: u64) -> Result<()> {
+        let too_large = || BlockError::no_space(name, format!("{size} bytes are more than memory can hold"));
+        let chunks = usize::try_from(size.div_ceil(CHUNK)).map_err(|_| too_large())?;
+        let more = chunks.saturating_sub(self.chunks.len());
+        self.chunks.try_reserve_exact(more).map_err(|_| too_large())?;
+        if size < self.size {
+            // The tail of the last chunk that stays must not come back when the disk grows again.
+            self.zero(size, self.size - size);
+        }
+        self.chunks.resize_with(chunks, || None);
+        self.size = size;
+        Ok(())
     }
 
-    fn zero(&self, offset: u64, length: u64) {
-        let mut chunks = self.chunks.write().unwrap_or_else(PoisonError::into_inner);
+    fn zero(&mut self, offset: u64, length: u64) {
         for (index, from, to) in pieces(offset, length) {
             if to - from == CHUNK as usize {
-                chunks[index] = None;
-            } else if let Some(chunk) = &mut chunks[index] {
+                self.chunks[index] = None;
+            } else if let Some(chunk) = &mut self.chunks[index] {
                 chunk[from..to].fill(0);
             }
         }
+    }
+
+    /// The chunk `index`, allocated if need be.
+    fn chunk_mut(&mut self, index: usize) -> &mut [u8] {
+        self.chunks[index].get_or_insert_with(|| vec![0; CHUNK as usize].into())
     }
 }
 
 /// The chunks that a range touches, each with the part of it that is inside.
 fn pieces(offset: u64, length: u64) -> impl Iterator<Item = (usize, usize, usize)> {
     let end = offset + length;
-    (offset / CHUNK..end.div_ceil(CHUNK)).map(move |index| {
+    let chunks = if length == 0 {
+        0..0
+    } else {
+        offset / CHUNK..end.div_ceil(CHUNK)
+    };
+    chunks.map(move |index| {
         let start = index * CHUNK;
         let from = offset.saturating_sub(start);
         let to = (end - start).min(CHUNK);
@@ -104,7 +169,7 @@ fn pieces(offset: u64, length: u64) -> impl Iterator<Item = (usize, usize, usize
 impl BlockDevice for MemoryDevice {
     fn properties(&self) -> Properties {
         Properties {
-            size: self.status.borrow().size,
+            size: self.content().size,
             ..self.properties
         }
     }
@@ -118,11 +183,11 @@ impl BlockDevice for MemoryDevice {
     }
 
     async fn read(&self, offset: u64, len: u32) -> Result<Payload> {
-        self.check(Operation::Read, offset, u64::from(len))?;
-        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        let content = self.content();
+        self.check(&content, Operation::Read, offset, u64::from(len))?;
         let mut payload = Payload::new();
         for (index, from, to) in pieces(offset, u64::from(len)) {
-            match &chunks[index] {
+            match &content.chunks[index] {
                 Some(chunk) => payload.push(Bytes::copy_from_slice(&chunk[from..to])),
                 None => payload.push_zeroes(to - from),
             }
@@ -131,45 +196,45 @@ impl BlockDevice for MemoryDevice {
     }
 
     async fn write(&self, offset: u64, mut data: Payload, _flags: WriteFlags) -> Result<()> {
-        self.check(Operation::Write, offset, data.len() as u64)?;
-        let mut chunks = self.chunks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut content = self.content_mut();
+        self.check(&content, Operation::Write, offset, data.len() as u64)?;
         for (index, from, to) in pieces(offset, data.len() as u64) {
             let part = data.split_to(to - from);
-            let chunk = chunks[index].get_or_insert_with(|| vec![0; CHUNK as usize].into());
-            part.copy_to_slice(&mut chunk[from..to]);
+            part.copy_to_slice(&mut content.chunk_mut(index)[from..to]);
         }
         Ok(())
     }
 
     async fn write_zeroes(&self, offset: u64, len: u64, flags: ZeroFlags) -> Result<()> {
-        self.check(Operation::WriteZeroes, offset, len)?;
+        let mut content = self.content_mut();
+        self.check(&content, Operation::WriteZeroes, offset, len)?;
         if flags.no_hole {
-            let mut chunks = self.chunks.write().unwrap_or_else(PoisonError::into_inner);
             for (index, from, to) in pieces(offset, len) {
-                chunks[index].get_or_insert_with(|| vec![0; CHUNK as usize].into())[from..to].fill(0);
+                content.chunk_mut(index)[from..to].fill(0);
             }
         } else {
-            self.zero(offset, len);
+            content.zero(offset, len);
         }
         Ok(())
     }
 
     async fn discard(&self, offset: u64, len: u64) -> Result<()> {
-        self.check(Operation::Discard, offset, len)?;
-        self.zero(offset, len);
+        let mut content = self.content_mut();
+        self.check(&content, Operation::Discard, offset, len)?;
+        content.zero(offset, len);
         Ok(())
     }
 
     async fn flush(&self) -> Result<()> {
-        self.check(Operation::Flush, 0, 0)
+        self.check(&self.content(), Operation::Flush, 0, 0)
     }
 
     async fn extents(&self, offset: u64, len: u64) -> Result<Vec<Extent>> {
-        self.check(Operation::Extents, offset, len)?;
-        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        let content = self.content();
+        self.check(&content, Operation::Extents, offset, len)?;
         let mut extents: Vec<Extent> = Vec::new();
         for (index, from, to) in pieces(offset, len) {
-            let kind = if chunks[index].is_some() {
+            let kind = if content.chunks[index].is_some() {
                 ExtentKind::Data
             } else {
                 ExtentKind::Hole
@@ -188,22 +253,14 @@ impl BlockDevice for MemoryDevice {
     }
 
     async fn resize(&self, size: u64) -> Result<()> {
+        let mut content = self.content_mut();
+        self.check(&content, Operation::Resize, 0, 0)?;
         if !size.is_multiple_of(u64::from(self.properties.logical_block_size)) {
-            return Err(BlockError::misaligned(
-                &self.name,
-                0,
-                size,
-                self.properties.logical_block_size,
-            ));
+            let block_size = self.properties.logical_block_size;
+            return Err(BlockError::misaligned(&self.name, 0, size, block_size));
         }
-        self.check(Operation::Resize, 0, 0)?;
-        let old = self.properties().size;
-        if size < old {
-            // The tail of the last chunk that stays must not come back when the disk grows again.
-            self.zero(size, old - size);
-        }
-        let mut chunks = self.chunks.write().unwrap_or_else(PoisonError::into_inner);
-        chunks.resize_with(size.div_ceil(CHUNK) as usize, || None);
+        content.resize(&self.name, size)?;
+        drop(content);
         self.status.send_modify(|status| status.size = size);
         Ok(())
     }
