@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -59,11 +60,12 @@ impl Port {
                 return Err(error).with_context(|| format!("cannot lock {}", file.display()));
             }
         }
-        // Without reservation, other programs of this machine may listen there.
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, number)) {
-            Ok(_) => Ok(Some(Self { number, _lock: lock })),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot bind 127.0.0.1:{number}")),
+        // Other programs of this machine know nothing of reservations. Asking by a connection, not by binding: a child
+        // that is forked at this moment would inherit the socket and keep the port until its exec.
+        let address = (Ipv4Addr::LOCALHOST, number).into();
+        match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Some(Self { number, _lock: lock })),
+            _ => Ok(None),
         }
     }
 
@@ -92,7 +94,7 @@ fn lock_folder() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, net::TcpListener};
 
     use super::*;
 

@@ -4,12 +4,13 @@ mod faults;
 mod pump;
 
 use std::{
+    io::ErrorKind,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
@@ -163,9 +164,14 @@ impl Drop for TcpProxy {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen at {address}"))
+    // A child that was forked while the former listener was open keeps the port busy until its exec.
+    for _ in 0..100 {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::time::sleep(Duration::from_millis(20)).await,
+            result => return result.with_context(|| format!("cannot listen at {address}")),
+        }
+    }
+    bail!("somebody else listens at {address}")
 }
 
 /// Accepts until told to stop. Connections outlive the listener and end by themselves or by a cut.
