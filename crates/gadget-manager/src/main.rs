@@ -1,3 +1,7 @@
-//! The one binary of Cloud Stick: disks, front ends and the USB gadget.
+//! `gadget-manager`: shows a USB host a stick whose blocks live in the cloud.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gadget_manager::main()
+}

@@ -1,0 +1,257 @@
+//! `disk`: the images of the configured stores and their snapshots.
+
+use anyhow::anyhow;
+use block::store::{CreateOptions, ImageInfo, ImageRef, SharedStore, Snapshot, StoreError};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::output::{self, Progress};
+use crate::{
+    config::{ByteSize, Loaded},
+    exit::Failure,
+    stack::{self, ImageLock},
+};
+
+/// An image, as `STORE/IMAGE`, `STORE/IMAGE@SNAPSHOT` or the name of a configured disk.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The image: STORE/IMAGE, STORE/IMAGE@SNAPSHOT, or the name of a configured disk.
+    disk: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The sub-commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the images of one store or of all.
+    List {
+        /// The store; all of them if left out.
+        store: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new image that reads as zeroes.
+    Create {
+        #[command(flatten)]
+        target: Target,
+        /// Size of the disk, such as 8GiB.
+        #[arg(long)]
+        size: ByteSize,
+        /// Container format around the blocks: raw or vhd, as far as the store knows it.
+        #[arg(long)]
+        format: Option<String>,
+    },
+    /// Say what is known of an image or snapshot.
+    Info(Target),
+    /// Change the size of an image. Shrinking needs --shrink.
+    Resize {
+        #[command(flatten)]
+        target: Target,
+        /// The new size, such as 16GiB.
+        #[arg(long)]
+        size: ByteSize,
+        /// Allow what is beyond a smaller size to be lost.
+        #[arg(long)]
+        shrink: bool,
+    },
+    /// Take a snapshot of an image.
+    Snapshot {
+        #[command(flatten)]
+        target: Target,
+        /// A name for it.
+        #[arg(long)]
+        label: Option<String>,
+    },
+    /// List the snapshots of an image, oldest first.
+    Snapshots(Target),
+    /// Put an image back to one of its snapshots (IMAGE@SNAPSHOT); what was written since is lost.
+    Restore {
+        #[command(flatten)]
+        target: Target,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Delete an image or one snapshot.
+    Delete {
+        #[command(flatten)]
+        target: Target,
+        /// Delete the image's snapshots too.
+        #[arg(long)]
+        with_snapshots: bool,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Carries out one of them.
+pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { store, json } => list(loaded, store.as_deref(), *json).await,
+        Command::Create { target, size, format } => {
+            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+            let options = CreateOptions { size: size.0, format: format.clone().filter(|format| format != "raw") };
+            let info = store.create(&image.image, &options).await?;
+            show(&info, target.json);
+            Ok(())
+        }
+        Command::Info(target) => {
+            let (store, image) = resolve(loaded, target, Snapshots::Allowed)?;
+            show(&store.info(&image).await?, target.json);
+            Ok(())
+        }
+        Command::Resize { target, size, shrink } => {
+            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let old = store.info(&image).await?.size;
+            if size.0 < old && !shrink {
+                let detail = format!("{size} is smaller than {}; add --shrink if what is beyond may be lost", ByteSize(old));
+                return Err(StoreError::invalid(image.to_string(), detail).into());
+            }
+            show(&store.resize(&image.image, size.0).await?, target.json);
+            Ok(())
+        }
+        Command::Snapshot { target, label } => {
+            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+            let snapshot = store.snapshot(&image.image, label.as_deref()).await?;
+            show_snapshots(&image.image, &[snapshot], target.json);
+            Ok(())
+        }
+        Command::Snapshots(target) => {
+            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+            show_snapshots(&image.image, &store.snapshots(&image.image).await?, target.json);
+            Ok(())
+        }
+        Command::Restore { target, yes } => restore(loaded, target, *yes).await,
+        Command::Delete { target, with_snapshots, yes } => delete(loaded, target, *with_snapshots, *yes).await,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Snapshots {
+    Allowed,
+    Refused,
+    Required,
+}
+
+/// Finds the store and the image that a target names.
+fn resolve(loaded: &Loaded, target: &Target, snapshots: Snapshots) -> Result<(SharedStore, ImageRef), Failure> {
+    let (store, image) = stack::locate(loaded, &target.disk)?;
+    let detail = match (snapshots, &image.snapshot) {
+        (Snapshots::Refused, Some(_)) => "this command takes an image, not a snapshot",
+        (Snapshots::Required, None) => "say which snapshot: IMAGE@SNAPSHOT; `disk snapshots` lists them",
+        _ => return Ok((store, image)),
+    };
+    Err(StoreError::invalid(&target.disk, detail).into())
+}
+
+async fn list(loaded: &Loaded, only: Option<&str>, json: bool) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for name in stack::store_names(loaded, only)? {
+        for info in stack::store(loaded, &name)?.list().await? {
+            rows.push([
+                format!("{name}/{}", info.name),
+                ByteSize(info.size).to_string(),
+                info.allocated.map_or("-".to_owned(), |bytes| ByteSize(bytes).to_string()),
+                info.format.clone(),
+                info.owner.clone().unwrap_or_else(|| "-".to_owned()),
+                output::time(info.modified),
+            ]);
+            values.push(json!({ "store": name, "image": info }));
+        }
+    }
+    if json {
+        println!("{:#}", serde_json::Value::Array(values));
+    } else {
+        output::table(["IMAGE", "SIZE", "USED", "FORMAT", "OWNER", "MODIFIED"], &rows);
+    }
+    Ok(())
+}
+
+async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Failure> {
+    let (store, image) = resolve(loaded, target, Snapshots::Required)?;
+    let snapshot = image.snapshot.clone().unwrap_or_default();
+    confirm(yes, &image.image, &format!("Everything written to {} since {snapshot} will be lost.", image.image))?;
+    let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+    let progress = Progress::start("restoring", target.json);
+    store.restore(&image.image, &snapshot, &progress.report()).await?;
+    drop(progress);
+    show(&store.info(&ImageRef::live(&image.image)).await?, target.json);
+    Ok(())
+}
+
+async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: bool) -> Result<(), Failure> {
+    let (store, image) = resolve(loaded, target, Snapshots::Allowed)?;
+    confirm(yes, &image.image, &format!("{image} in {} will be deleted for good.", store.describe()))?;
+    match &image.snapshot {
+        Some(snapshot) => store.delete_snapshot(&image.image, snapshot).await?,
+        None => {
+            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            store.delete(&image.image, with_snapshots).await?;
+        }
+    }
+    if target.json {
+        println!("{:#}", json!({ "deleted": image }));
+    } else {
+        println!("deleted {image}");
+    }
+    Ok(())
+}
+
+/// Asks for the image's name before something that cannot be undone.
+fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
+    use std::io::{IsTerminal, Write};
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(anyhow!("{warning} Add --yes to do it without a terminal").into());
+    }
+    eprint!("{warning}\nType its name ({name}) to go on: ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(|error| anyhow!("cannot read the answer: {error}"))?;
+    if answer.trim() == name { Ok(()) } else { Err(anyhow!("nothing was done").into()) }
+}
+
+fn show(info: &ImageInfo, json: bool) {
+    if json {
+        println!("{:#}", json!(info));
+        return;
+    }
+    println!("name:      {}", info.name);
+    println!("size:      {} ({} bytes)", ByteSize(info.size), info.size);
+    if let Some(allocated) = info.allocated {
+        println!("used:      {}", ByteSize(allocated));
+    }
+    println!("format:    {}", info.format);
+    println!("owner:     {}", info.owner.as_deref().unwrap_or("nobody"));
+    println!("modified:  {}", output::time(info.modified));
+    for (key, value) in &info.details {
+        println!("{:10} {value}", format!("{key}:"));
+    }
+}
+
+fn show_snapshots(image: &str, snapshots: &[Snapshot], json: bool) {
+    if json {
+        println!("{:#}", json!({ "image": image, "snapshots": snapshots }));
+        return;
+    }
+    let rows: Vec<_> = snapshots
+        .iter()
+        .map(|snapshot| {
+            [
+                format!("{image}@{}", snapshot.id),
+                snapshot.label.clone().unwrap_or_else(|| "-".to_owned()),
+                snapshot.size.map_or("-".to_owned(), |bytes| ByteSize(bytes).to_string()),
+                output::time(snapshot.created),
+            ]
+        })
+        .collect();
+    output::table(["SNAPSHOT", "LABEL", "SIZE", "TAKEN"], &rows);
+}

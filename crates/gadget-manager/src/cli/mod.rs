@@ -1,0 +1,125 @@
+//! The command line.
+
+mod check;
+mod disk;
+mod doctor;
+mod nbd;
+mod output;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{self, Loaded, model::LogFormat},
+    exit::Failure,
+    logging,
+};
+
+/// Where the configuration is unless the command line or the environment says otherwise.
+const DEFAULT_CONFIG: &str = "/etc/cloud-stick/gadget-manager.toml";
+
+/// Shows a USB host a stick whose blocks live in the cloud.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 unusable configuration, 4 not found, \
+5 access denied, 6 store unreachable, 7 in use by somebody else, 8 exists already, 9 doctor found a problem.")]
+struct Arguments {
+    /// The configuration file; secrets.toml is expected beside it.
+    #[arg(long, short, global = true, env = "CLOUD_STICK_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    config: PathBuf,
+    /// What to log, instead of what the configuration says: error, warn, info, debug, trace or a filter.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+    /// How to log: for people or for programs.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the disks: USB gadget, NBD servers. Ends cleanly on SIGTERM, reloads on SIGHUP.
+    Run,
+    /// Say what is wrong with the configuration, with lines and remedies.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at kernel, USB controller, rights, clock and stores, and say what to do about what is wrong.
+    Doctor {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Manage the images of the configured stores.
+    #[command(subcommand)]
+    Disk(disk::Command),
+    /// Serve one disk by NBD until interrupted.
+    Nbd(nbd::Options),
+}
+
+/// Parses the arguments, carries out the command and says how it went.
+pub fn main_entry() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One process-wide TLS provider: ring, as everywhere here. It can only be set already, to the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = execute(&arguments);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::Reported(_)) {
+                eprintln!("gadget-manager: {failure}");
+            }
+            failure.code().into()
+        }
+    }
+}
+
+fn execute(arguments: &Arguments) -> Result<(), Failure> {
+    if let Command::Check { json } = &arguments.command {
+        return check::check(&arguments.config, *json);
+    }
+    let logging = |loaded: Option<&Loaded>, default: &str| {
+        let configured = loaded.map(|loaded| loaded.config.log.clone());
+        let level = arguments.log.clone().or(configured.as_ref().map(|log| log.level.clone()));
+        let format = arguments.log_format.or(configured.map(|log| log.format)).unwrap_or(LogFormat::Text);
+        logging::start(level.as_deref().unwrap_or(default), format).map_err(Failure::from)
+    };
+    match &arguments.command {
+        Command::Check { .. } => unreachable!("done above"),
+        Command::Run => {
+            let loaded = config::load(&arguments.config)?;
+            let log = logging(Some(&loaded), "info")?;
+            runtime()?.block_on(run::run(loaded, log))
+        }
+        Command::Doctor { json } => {
+            // A doctor must help with a broken configuration as well.
+            let loaded = config::load(&arguments.config);
+            logging(None, "error")?;
+            runtime()?.block_on(doctor::doctor(loaded, *json))
+        }
+        Command::Disk(command) => {
+            let loaded = config::load(&arguments.config)?;
+            logging(None, "warn")?;
+            runtime()?.block_on(disk::disk(&loaded, command))
+        }
+        Command::Nbd(options) => {
+            let loaded = if options.needs_configuration() { Some(config::load(&arguments.config)?) } else { None };
+            logging(None, "info")?;
+            runtime()?.block_on(nbd::nbd(loaded.as_ref(), options))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // File I/O and slow kernel writes only; more threads cost memory that a small board does not have.
+        .max_blocking_threads(32)
+        .thread_keep_alive(std::time::Duration::from_secs(30))
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))
+}

@@ -1,0 +1,56 @@
+//! The configuration file and the file of secrets beside it.
+
+mod error;
+pub(crate) mod model;
+mod parse;
+pub(crate) mod quantity;
+pub(crate) mod secrets;
+mod validate;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use error::{ConfigError, Problem};
+pub(crate) use model::Config;
+pub(crate) use parse::parse;
+pub(crate) use quantity::ByteSize;
+pub(crate) use secrets::{Secrets, StoreSecrets};
+pub(crate) use validate::{Verdict, validate};
+
+/// A configuration that was read, judged and found usable.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// What it says.
+    pub config: Config,
+    /// The secrets beside it.
+    pub secrets: Secrets,
+    /// What is allowed but should be looked at.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads and judges the configuration at `file`, and the secrets that belong to it.
+///
+/// # Errors
+///
+/// Everything that is wrong, with lines and remedies.
+pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
+    let fail = |problems| ConfigError { file: file.to_owned(), problems };
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let remedy = "give its path with --config; docs/configuration.md shows what goes into it";
+        fail(vec![Problem::whole_file(format!("cannot be read: {error}"), remedy)])
+    })?;
+    let config = parse(&text).map_err(fail)?;
+    let Verdict { errors, mut warnings } = validate(&text, &config);
+    if !errors.is_empty() {
+        return Err(fail(errors));
+    }
+    let secrets_file = config.secrets.clone().unwrap_or_else(|| secrets::default_path(file));
+    let secrets = Secrets::load(&secrets_file)?;
+    let names: Vec<String> = config.stores.iter().map(|store| store.name.clone()).collect();
+    for unknown in secrets.unknown(&names) {
+        let message = format!("{} has secrets for a store \"{unknown}\" that is not configured", secrets_file.display());
+        warnings.push(Problem::whole_file(message, "correct the name, or remove them"));
+    }
+    Ok(Loaded { file: file.to_owned(), config, secrets, warnings })
+}

@@ -1,0 +1,204 @@
+//! The file of secrets: `[store.NAME]` tables with keys, passwords and tokens, readable by its owner only.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{
+    error::{ConfigError, Problem, line_of},
+    parse::MAX_LENGTH,
+};
+
+/// The secrets of one store. Which of them a store wants is the store's business.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreSecrets {
+    /// A connection string as the Azure portal shows it.
+    pub connection_string: Option<Zeroizing<String>>,
+    /// The key of a storage account, base64.
+    pub account_key: Option<Zeroizing<String>>,
+    /// A shared access signature.
+    pub sas: Option<Zeroizing<String>>,
+    /// The secret of an Entra application.
+    pub client_secret: Option<Zeroizing<String>>,
+}
+
+/// All secrets, by store.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Secrets {
+    #[serde(default)]
+    store: BTreeMap<String, StoreSecrets>,
+}
+
+/// Names which secrets there are, never what they are.
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.store.keys()).finish()
+    }
+}
+
+impl Secrets {
+    /// Reads the file at `path`. A file that does not exist has no secrets in it.
+    ///
+    /// # Errors
+    ///
+    /// A file that others can read or write or that belongs to another user is refused before it is read; errors in it
+    /// name the line, never the text.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |problem: Problem| ConfigError { file: path.to_owned(), problems: vec![problem] };
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => {
+                return Err(fail(Problem::whole_file(format!("cannot be read: {error}"), "check its owner and mode")));
+            }
+        };
+        let metadata =
+            file.metadata().map_err(|error| fail(Problem::whole_file(error.to_string(), "check the file")))?;
+        if !metadata.is_file() {
+            return Err(fail(Problem::whole_file("is not a regular file", "give the path of a file")));
+        }
+        let user = nix::unistd::geteuid().as_raw();
+        if metadata.uid() != user && metadata.uid() != 0 {
+            let message = format!("belongs to user {} and not to the one that runs this ({user})", metadata.uid());
+            return Err(fail(Problem::whole_file(message, format!("run: chown {user} {}", path.display()))));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            let message = format!("can be read or written by others (mode {:04o})", metadata.mode() & 0o7777);
+            return Err(fail(Problem::whole_file(message, format!("run: chmod 600 {}", path.display()))));
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.by_ref()
+            .take(MAX_LENGTH as u64 + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| fail(Problem::whole_file(format!("cannot be read: {}", error.kind()), "it must be text")))?;
+        Self::parse(&text).map_err(fail)
+    }
+
+    /// Reads the text of a file of secrets.
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        if text.len() > MAX_LENGTH {
+            return Err(Problem::whole_file(format!("is longer than {MAX_LENGTH} bytes"), "this is no file of secrets"));
+        }
+        toml::from_str(text).map_err(|error| {
+            // The reader's own message may quote what it found, and that may be a secret.
+            let message = match error.message() {
+                text if text.starts_with("unknown field") => {
+                    let key: String = text.split('`').nth(1).unwrap_or("?").chars().take(32).collect();
+                    format!("unknown key `{key}`")
+                }
+                text if text.starts_with("duplicate") => "a key is given twice".to_owned(),
+                text if text.starts_with("invalid type") => "a value has the wrong type".to_owned(),
+                _ => "is not valid TOML here".to_owned(),
+            };
+            Problem {
+                line: error.span().map(|span| line_of(text, span.start)),
+                message,
+                remedy: Some(
+                    "it holds [store.NAME] tables with connection_string, account_key, sas or client_secret, \
+                     each in quotes"
+                        .to_owned(),
+                ),
+            }
+        })
+    }
+
+    /// The secrets of the store `name`: those of the file, overridden by the environment
+    /// (`CLOUD_STICK_<STORE>_ACCOUNT_KEY` and so on, the name in capitals, other characters as `_`).
+    pub(crate) fn of(&self, name: &str) -> StoreSecrets {
+        let mut secrets = self.store.get(name).cloned().unwrap_or_default();
+        let prefix: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .collect();
+        let from_environment = |key: &str| {
+            std::env::var(format!("CLOUD_STICK_{prefix}_{key}")).ok().filter(|value| !value.is_empty()).map(Zeroizing::new)
+        };
+        for (slot, key) in [
+            (&mut secrets.connection_string, "CONNECTION_STRING"),
+            (&mut secrets.account_key, "ACCOUNT_KEY"),
+            (&mut secrets.sas, "SAS"),
+            (&mut secrets.client_secret, "CLIENT_SECRET"),
+        ] {
+            if let Some(value) = from_environment(key) {
+                *slot = Some(value);
+            }
+        }
+        secrets
+    }
+
+    /// Stores that have secrets but are not configured: a sign of a misspelt name.
+    pub(crate) fn unknown<'a>(&'a self, known: &'a [String]) -> impl Iterator<Item = &'a str> {
+        self.store.keys().filter(move |name| !known.contains(name)).map(String::as_str)
+    }
+}
+
+/// Where the secrets of a configuration are: beside it unless it says otherwise.
+pub(crate) fn default_path(config: &Path) -> PathBuf {
+    config.with_file_name("secrets.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const SECRET: &str = "cGxhbnRlZCBzZWNyZXQ=";
+
+    fn written(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        for mode in [0o644, 0o640, 0o602, 0o660] {
+            let (_folder, path) = written("", mode);
+            let error = Secrets::load(&path).unwrap_err().to_string();
+            assert!(error.contains("chmod 600"), "{mode:o}: {error}");
+        }
+        let (_folder, path) = written(&format!("[store.cloud]\naccount_key = \"{SECRET}\"\n"), 0o600);
+        let secrets = Secrets::load(&path).unwrap();
+        assert_eq!(secrets.of("cloud").account_key.as_ref().map(|key| key.as_str()), Some(SECRET));
+    }
+
+    #[test]
+    fn errors_never_repeat_the_text() {
+        for text in [
+            format!("[store.cloud]\naccount_key = {SECRET}\n"),
+            format!("[store.cloud]\naccount_key = [\"{SECRET}\"]\n"),
+            format!("[store.cloud]\nacount_key = \"{SECRET}\"\n"),
+            format!("store = \"{SECRET}\"\n"),
+            format!("[store.cloud]\nsas = \"{SECRET}\"\nsas = \"{SECRET}\"\n"),
+            format!("{SECRET}\n"),
+        ] {
+            let problem = Secrets::parse(&text).unwrap_err();
+            assert!(!format!("{problem:?}").contains(SECRET), "{problem:?}");
+            assert!(problem.line.is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_names_only() {
+        let secrets = Secrets::parse(&format!("[store.cloud]\nsas = \"{SECRET}\"\n")).unwrap();
+        assert_eq!(format!("{secrets:?}"), "[\"cloud\"]");
+    }
+
+    #[test]
+    fn a_missing_file_has_no_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Secrets::load(&folder.path().join("none")).unwrap().of("cloud").account_key.is_none());
+    }
+}

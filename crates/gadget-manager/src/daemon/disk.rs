@@ -1,0 +1,286 @@
+//! One disk: opened, opened again until it works, given a kernel device where a LUN wants one, and closed.
+
+use std::{sync::Arc, time::Duration};
+
+use block::{BlockError, Health, store::StoreError};
+use export_ublk::UblkDevice;
+use serde::Serialize;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    limits,
+    medium::{Medium, Returned},
+};
+use crate::{
+    config::{Loaded, model::DiskConfig},
+    stack::{self, Stack},
+};
+
+/// Shortest and longest pause between attempts to open a disk.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long front ends have to let go of a kernel device.
+const RETURN_TIME: Duration = Duration::from_secs(10);
+
+/// What a disk is up to.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// Being opened; tried again as long as it fails.
+    Opening {
+        /// What the last attempt met.
+        error: Option<String>,
+    },
+    /// Open.
+    Open,
+    /// Somebody else owns it. Stays so until the disk is taken over or configured anew.
+    Fenced {
+        /// What is known of it.
+        error: String,
+    },
+    /// Closed for good.
+    Closed,
+}
+
+/// A disk as others see it.
+#[derive(Clone)]
+pub(crate) struct State {
+    /// What it is up to.
+    pub phase: Phase,
+    /// The open stack.
+    pub stack: Option<Arc<Stack>>,
+    /// Its kernel device, if it has one.
+    pub medium: Option<Arc<Medium>>,
+}
+
+/// Runs one disk.
+pub(crate) struct Runner {
+    config: DiskConfig,
+    state: watch::Receiver<State>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), BlockError>>,
+}
+
+impl Runner {
+    /// Starts to open the disk.
+    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, changed: Arc<Notify>) -> Self {
+        let opening = State { phase: Phase::Opening { error: None }, stack: None, medium: None };
+        let (sender, state) = watch::channel(opening);
+        let stop = CancellationToken::new();
+        let worker = Worker { loaded, config: config.clone(), state: sender, changed, stop: stop.clone() };
+        Self { config, state, stop, task: tokio::spawn(worker.run()) }
+    }
+
+    /// Its state, to watch.
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// What it was started with.
+    pub(crate) fn config(&self) -> &DiskConfig {
+        &self.config
+    }
+
+    /// Takes back the kernel device, flushes, closes.
+    ///
+    /// # Errors
+    ///
+    /// That of the last flush: what was written since the one before may be lost.
+    pub(crate) async fn stop(self) -> Result<(), BlockError> {
+        self.stop.cancel();
+        let name = self.config.name.get_ref();
+        self.task.await.unwrap_or_else(|panic| Err(BlockError::io(name, format!("its task ended: {panic}"))))
+    }
+}
+
+/// Why an open disk is not kept as it is.
+enum Interruption {
+    Stop,
+    Fenced(BlockError),
+    Resized(u64),
+}
+
+struct Worker {
+    loaded: Arc<Loaded>,
+    config: DiskConfig,
+    state: watch::Sender<State>,
+    changed: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    async fn run(self) -> Result<(), BlockError> {
+        let Some(stack) = self.open().await else {
+            self.publish(Phase::Closed, None, None);
+            return Ok(());
+        };
+        let stack = Arc::new(stack);
+        info!(disk = %self.name(), "open: {}", stack.description);
+        let result = self.serve(&stack).await;
+        self.publish(Phase::Closed, None, None);
+        let closed = stack.close().await;
+        result.and(closed)
+    }
+
+    fn name(&self) -> &str {
+        self.config.name.get_ref()
+    }
+
+    fn publish(&self, phase: Phase, stack: Option<Arc<Stack>>, medium: Option<Arc<Medium>>) {
+        self.state.send_replace(State { phase, stack, medium });
+        self.changed.notify_one();
+    }
+
+    /// Opens the stack, as often as it takes. `None` if told to stop before.
+    async fn open(&self) -> Option<Stack> {
+        let mut pause = RETRY.0;
+        loop {
+            let attempt = tokio::select! {
+                attempt = stack::open(&self.loaded, &self.config) => attempt,
+                () = self.stop.cancelled() => return None,
+            };
+            let error = match attempt {
+                Ok(stack) => return Some(stack),
+                Err(error) => error,
+            };
+            let text = error.to_string();
+            let known = matches!(&self.state.borrow().phase, Phase::Opening { error: Some(last) } if *last == text);
+            if !known {
+                warn!(disk = %self.name(), "cannot be opened: {text}; trying again");
+            }
+            self.publish(Phase::Opening { error: Some(text) }, None, None);
+            // Only a person can mend most errors: there is no hurry then, except that ownership of a dead owner ends
+            // within a minute and that the network of a board comes up after its daemon.
+            let hopeful = matches!(&error, StoreError::InUse { .. } | StoreError::Block(BlockError::Unreachable { .. }));
+            pause = if hopeful { (pause * 2).min(RETRY.1 / 3) } else { (pause * 2).min(RETRY.1) };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Whether a LUN wants a kernel device of this disk.
+    fn wants_device(&self) -> bool {
+        let luns = self.loaded.config.gadget.iter().flat_map(|gadget| &gadget.luns);
+        luns.filter_map(|lun| lun.disk.as_ref()).any(|disk| disk.get_ref() == self.name())
+    }
+
+    /// Keeps the disk and its kernel device until told to stop.
+    async fn serve(&self, stack: &Arc<Stack>) -> Result<(), BlockError> {
+        loop {
+            let device = if self.wants_device() { self.start_device(stack).await } else { None };
+            let (medium, returned) = match &device {
+                Some(device) => {
+                    let (medium, returned) = Medium::new(device.path());
+                    (Some(medium), Some(returned))
+                }
+                None => (None, None),
+            };
+            self.publish(Phase::Open, Some(stack.clone()), medium);
+            let interruption = self.watch(stack).await;
+            let phase = match &interruption {
+                Interruption::Stop | Interruption::Resized(_) => Phase::Open,
+                Interruption::Fenced(error) => {
+                    error!(disk = %self.name(), "{error}");
+                    Phase::Fenced { error: error.to_string() }
+                }
+            };
+            self.publish(phase, Some(stack.clone()), None);
+            if let (Some(device), Some(returned)) = (device, returned) {
+                self.take_back(device, returned, !matches!(interruption, Interruption::Fenced(_))).await;
+            }
+            match interruption {
+                Interruption::Stop => return Ok(()),
+                Interruption::Resized(size) => info!(disk = %self.name(), "has a new size: {size} bytes"),
+                Interruption::Fenced(_) => {
+                    self.stop.cancelled().await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Makes the kernel device, or takes over the one that a daemon before us left behind.
+    async fn start_device(&self, stack: &Stack) -> Option<UblkDevice> {
+        let ublk = &self.loaded.config.ublk;
+        let options = export_ublk::Options {
+            queues: ublk.queues,
+            depth: ublk.depth,
+            max_io: ublk.max_io.0 as u32,
+            deadline: self.config.deadline(),
+            state_dir: self.loaded.config.run_dir.join("ublk"),
+            ..export_ublk::Options::default()
+        };
+        let mut pause = RETRY.0;
+        let mut last = String::new();
+        loop {
+            match UblkDevice::start(self.name(), stack.disk.clone(), options.clone()).await {
+                Ok(device) => {
+                    let how = if device.recovered() { "recovered" } else { "made" };
+                    info!(disk = %self.name(), "{how} {}", device.path().display());
+                    limits::limit_dirty_pages(device.path(), ublk.dirty.0);
+                    return Some(device);
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if text != last {
+                        error!(disk = %self.name(), "no kernel device: {text}");
+                        last = text;
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
+                () = self.stop.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Waits for something to happen to the open disk; publishes changes of its health on the way.
+    async fn watch(&self, stack: &Stack) -> Interruption {
+        let mut status = stack.disk.status();
+        let size = stack.disk.properties().size;
+        loop {
+            let now = status.borrow_and_update().clone();
+            self.changed.notify_one();
+            match now.health {
+                Health::Fenced { error } => return Interruption::Fenced(error),
+                Health::Unreachable { error, .. } => warn!(disk = %self.name(), "{error}"),
+                Health::Online | Health::Closed => {}
+            }
+            if now.size != size {
+                return Interruption::Resized(now.size);
+            }
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() {
+                    // The device is gone; only the stop is left to wait for.
+                    self.stop.cancelled().await;
+                    return Interruption::Stop;
+                },
+                () = self.stop.cancelled() => return Interruption::Stop,
+            }
+        }
+    }
+
+    /// Removes the kernel device once nobody holds it, with what lies in its page cache written out first.
+    async fn take_back(&self, device: UblkDevice, returned: Returned, write_out: bool) {
+        if !returned.wait(RETURN_TIME).await {
+            warn!(disk = %self.name(), "{} is still in a LUN", device.path().display());
+        }
+        if write_out {
+            let path = device.path().to_owned();
+            let written = tokio::task::spawn_blocking(move || limits::write_out(&path)).await;
+            if let Ok(Err(error)) = written {
+                error!(disk = %self.name(), "{}: not everything was written: {error}", device.path().display());
+            }
+        }
+        if let Err(error) = device.remove().await {
+            error!(disk = %self.name(), "{error}");
+        }
+    }
+}

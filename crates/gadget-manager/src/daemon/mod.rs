@@ -1,0 +1,139 @@
+//! The daemon: keeps disks open, serves them, and keeps the USB stick in step with them.
+//!
+//! Each disk is run by a task of its own ([`disk`]), the USB side by one ([`usb`]), each NBD server by one
+//! ([`servers`]). They share no locks: a disk publishes its state, everybody else watches it.
+
+mod disk;
+mod limits;
+mod medium;
+mod reload;
+mod servers;
+mod status;
+pub(crate) mod usb;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
+use tracing::{error, info};
+
+use crate::{
+    config::{self, Loaded},
+    exit::Failure,
+    logging::Logging,
+};
+
+/// How long everything together may take to end before it is cut off.
+const STOP_TIME: Duration = Duration::from_secs(45);
+
+/// Everything that runs.
+pub(crate) struct Daemon {
+    loaded: Arc<Loaded>,
+    disks: BTreeMap<String, disk::Runner>,
+    servers: Vec<servers::Runner>,
+    usb: Option<usb::Runner>,
+    /// Poked whenever anything changed that the status tells or the USB side acts on.
+    changed: Arc<Notify>,
+    log: Logging,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// What could not be started at all, or not be ended cleanly (a flush that failed: data may be lost).
+pub(crate) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let run_dir = loaded.config.run_dir.clone();
+    std::fs::create_dir_all(&run_dir)
+        .with_context(|| format!("cannot make {}; is `run_dir` writable for this user?", run_dir.display()))?;
+    let _single = status::single_instance(&run_dir)?;
+    let mut daemon = Daemon::start(Arc::new(loaded), log).await?;
+    let mut publisher = status::Publisher::new(&run_dir);
+    info!("gadget-manager {} is up", env!("CARGO_PKG_VERSION"));
+    loop {
+        publisher.publish(&daemon);
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => daemon.reload().await,
+            () = publisher.due(&daemon.changed) => {}
+        }
+    }
+    info!("stopping");
+    let result = match tokio::time::timeout(STOP_TIME, daemon.stop()).await {
+        Ok(result) => result,
+        Err(_) => Err(anyhow::anyhow!("not everything ended within {} s", STOP_TIME.as_secs()).into()),
+    };
+    publisher.remove();
+    result
+}
+
+impl Daemon {
+    async fn start(loaded: Arc<Loaded>, log: Logging) -> Result<Self, Failure> {
+        let changed = Arc::new(Notify::new());
+        let mut daemon = Self { loaded, disks: BTreeMap::new(), servers: Vec::new(), usb: None, changed, log };
+        let loaded = daemon.loaded.clone();
+        for disk in &loaded.config.disks {
+            daemon.start_disk(disk);
+        }
+        for server in &loaded.config.nbd {
+            daemon.start_server(server);
+        }
+        if loaded.config.gadget.is_some() {
+            daemon.usb = Some(usb::Runner::start(loaded.clone(), daemon.slots(), daemon.changed.clone()));
+        }
+        Ok(daemon)
+    }
+
+    fn start_disk(&mut self, config: &config::model::DiskConfig) {
+        let name = config.name.get_ref().clone();
+        let runner = disk::Runner::start(self.loaded.clone(), config.clone(), self.changed.clone());
+        self.disks.insert(name, runner);
+    }
+
+    fn start_server(&mut self, config: &config::model::NbdConfig) {
+        let disks = config
+            .disks
+            .iter()
+            .filter_map(|name| Some((name.get_ref().clone(), self.disks.get(name.get_ref())?.state())))
+            .collect();
+        self.servers.push(servers::Runner::start(config.clone(), disks, self.changed.clone()));
+    }
+
+    /// What is to be in each LUN.
+    fn slots(&self) -> Vec<usb::Slot> {
+        let Some(gadget) = &self.loaded.config.gadget else { return Vec::new() };
+        gadget
+            .luns
+            .iter()
+            .map(|lun| {
+                let name = lun.disk.as_ref().map(|name| name.get_ref().clone());
+                let state = name.as_ref().and_then(|name| self.disks.get(name)).map(disk::Runner::state);
+                usb::Slot { name, state, read_only: lun.read_only || lun.cdrom, removable: lun.removable || lun.cdrom }
+            })
+            .collect()
+    }
+
+    /// Ends everything in the order that loses nothing: first those who write, then what they write to.
+    async fn stop(self) -> Result<(), Failure> {
+        if let Some(usb) = self.usb {
+            usb.stop().await;
+        }
+        futures::future::join_all(self.servers.into_iter().map(servers::Runner::stop)).await;
+        let ends = self.disks.into_iter().map(|(name, runner)| async move { (name, runner.stop().await) });
+        let mut first = None;
+        for (name, result) in futures::future::join_all(ends).await {
+            if let Err(failure) = result {
+                error!(disk = %name, "not closed cleanly: {failure}");
+                first.get_or_insert(failure);
+            }
+        }
+        first.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+}

@@ -1,0 +1,112 @@
+//! SIGHUP: the configuration is read again, and what can change under a plugged-in stick changes.
+
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::{Daemon, disk, servers, usb};
+use crate::config::{self, Config, Loaded, model::DiskConfig};
+
+impl Daemon {
+    /// Reads the configuration again and applies it. A configuration with a mistake changes nothing.
+    ///
+    /// Disks and servers that are new, gone or different are started, stopped or started again; limits of speed, the
+    /// log level and what is in which LUN change in place; a medium that the host ejected comes back. USB identity and
+    /// the number and kind of LUNs need a new enumeration: the host then sees the stick pulled and plugged in again.
+    pub(super) async fn reload(&mut self) {
+        let loaded = match config::load(&self.loaded.file) {
+            Ok(loaded) => Arc::new(loaded),
+            Err(problems) => {
+                error!("not reloaded, everything stays as it is:\n{problems}");
+                return;
+            }
+        };
+        if loaded.config.run_dir != self.loaded.config.run_dir || loaded.config.state_dir != self.loaded.config.state_dir {
+            error!("not reloaded: a new `run_dir` or `state_dir` needs a restart");
+            return;
+        }
+        for warning in &loaded.warnings {
+            warn!("{}", warning.message);
+        }
+        if let Err(problem) = self.log.set_level(&loaded.config.log.level) {
+            error!("{problem:#}");
+        }
+        let old = std::mem::replace(&mut self.loaded, loaded.clone());
+        let outdated: Vec<String> =
+            self.disks.iter().filter(|(_, runner)| !self.keeps(&old.config, runner)).map(|(name, _)| name.clone()).collect();
+        self.stop_outdated(&old.config, &outdated).await;
+        self.start_missing(&loaded);
+        info!("reloaded {}", loaded.file.display());
+    }
+
+    /// Whether a disk can go on as it is. Its limits are set to the new ones if so.
+    fn keeps(&self, old: &Config, runner: &disk::Runner) -> bool {
+        let before = runner.config();
+        let Some(now) = self.loaded.config.disks.iter().find(|disk| disk.name == before.name) else { return false };
+        let state = runner.state().borrow().clone();
+        let same = DiskConfig { limit: before.limit, ..now.clone() } == *before
+            && old.ublk == self.loaded.config.ublk
+            && in_a_lun(old, before) == in_a_lun(&self.loaded.config, now)
+            && !matches!(state.phase, disk::Phase::Fenced { .. });
+        // A disk that is still being opened takes up what is new (a corrected key) only when started again.
+        match state.stack {
+            Some(stack) if same => {
+                stack.set_limits(&now.limit);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks.
+    async fn stop_outdated(&mut self, old: &Config, outdated: &[String]) {
+        let old_shape = old.gadget.as_ref().map(|gadget| usb::gadget_config(old, gadget));
+        let new_shape = self.loaded.config.gadget.as_ref().map(|gadget| usb::gadget_config(&self.loaded.config, gadget));
+        if old_shape != new_shape
+            && let Some(usb) = self.usb.take()
+        {
+            usb.stop().await;
+        }
+        let wanted = &self.loaded.config.nbd;
+        let (keep, stop) = std::mem::take(&mut self.servers).into_iter().partition(|server: &servers::Runner| {
+            let config = server.config();
+            wanted.contains(config) && !config.disks.iter().any(|disk| outdated.contains(disk.get_ref()))
+        });
+        self.servers = keep;
+        futures::future::join_all(stop.into_iter().map(servers::Runner::stop)).await;
+        let stop: Vec<_> = outdated.iter().filter_map(|name| Some((name, self.disks.remove(name)?))).collect();
+        if let Some(usb) = &self.usb {
+            usb.set_slots(self.slots());
+        }
+        for (name, runner) in stop {
+            if let Err(problem) = runner.stop().await {
+                error!(disk = %name, "not closed cleanly: {problem}");
+            }
+        }
+    }
+
+    fn start_missing(&mut self, loaded: &Arc<Loaded>) {
+        for disk in &loaded.config.disks {
+            if !self.disks.contains_key(disk.name.get_ref()) {
+                self.start_disk(disk);
+            }
+        }
+        for config in &loaded.config.nbd {
+            if !self.servers.iter().any(|server| server.config() == config) {
+                self.start_server(config);
+            }
+        }
+        match &self.usb {
+            Some(usb) => usb.set_slots(self.slots()),
+            None if loaded.config.gadget.is_some() => {
+                self.usb = Some(usb::Runner::start(loaded.clone(), self.slots(), self.changed.clone()));
+            }
+            None => {}
+        }
+    }
+}
+
+fn in_a_lun(config: &Config, disk: &DiskConfig) -> bool {
+    let luns = config.gadget.iter().flat_map(|gadget| &gadget.luns);
+    luns.filter_map(|lun| lun.disk.as_ref()).any(|name| *name == disk.name)
+}

@@ -1,0 +1,48 @@
+//! The log: lines on standard error, for people or as JSON.
+
+use anyhow::{Context, Result};
+use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+
+use crate::config::model::LogFormat;
+
+/// A started log, whose level can be changed.
+pub(crate) struct Logging {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Libraries whose every request would be logged at `debug` are kept at `info` unless named in the filter.
+const QUIET: &str = "hyper=info,hyper_util=info,rustls=info,reqwest=info,h2=info";
+
+fn filter(level: &str) -> Result<EnvFilter> {
+    let directives = format!("{QUIET},{level}");
+    EnvFilter::try_new(&directives)
+        .with_context(|| format!("\"{level}\" is no log level; use error, warn, info, debug, trace or a filter"))
+}
+
+/// Starts the log of this process.
+///
+/// # Errors
+///
+/// A level that does not parse, or a log that was started before.
+pub(crate) fn start(level: &str, format: LogFormat) -> Result<Logging> {
+    let (filter, handle) = reload::Layer::new(filter(level)?);
+    let registry = tracing_subscriber::registry().with(filter);
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    match format {
+        LogFormat::Text => registry
+            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color).with_target(false))
+            .try_init(),
+        LogFormat::Json => {
+            registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init()
+        }
+    }
+    .context("the log is started already")?;
+    Ok(Logging { filter: handle })
+}
+
+impl Logging {
+    /// Changes what is logged from now on.
+    pub(crate) fn set_level(&self, level: &str) -> Result<()> {
+        self.filter.reload(filter(level)?).context("the log has ended")
+    }
+}

@@ -1,0 +1,10 @@
+//! From configuration to working disks: the one place where stacks are put together.
+
+mod lock;
+mod open;
+mod owner;
+mod stores;
+
+pub(crate) use lock::ImageLock;
+pub(crate) use open::{Stack, open, open_image};
+pub(crate) use stores::{locate, store, store_names};

@@ -1,0 +1,97 @@
+//! Putting a stack together: store, then limits of speed, then the deadline, then statistics.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use block::{
+    BlockError, Disk,
+    layers::{Deadline, Limits, Stats, Throttle},
+    store::{OpenOptions, StoreError},
+};
+use store_file::FileDevice;
+
+use super::{ImageLock, stores};
+use crate::config::{
+    Loaded,
+    model::{DiskConfig, LimitConfig},
+};
+
+/// A disk ready to be served, with the handles of its layers.
+pub(crate) struct Stack {
+    /// The top of it.
+    pub disk: Disk,
+    /// All of it, from the store up, for people: "azure://… → throttle → deadline → statistics".
+    pub description: String,
+    /// What went through it.
+    pub statistics: Arc<Stats>,
+    throttle: Arc<Throttle>,
+    _lock: Option<ImageLock>,
+}
+
+impl Stack {
+    /// Flushes and gives up ownership.
+    pub(crate) async fn close(&self) -> Result<(), BlockError> {
+        self.disk.close().await
+    }
+
+    /// Changes the limits of speed from now on.
+    pub(crate) fn set_limits(&self, limit: &LimitConfig) {
+        self.throttle.set_limits(limits(limit));
+    }
+}
+
+fn limits(limit: &LimitConfig) -> Limits {
+    let some = |value: u64| (value > 0).then_some(value);
+    Limits {
+        read_bytes: limit.read_bytes.and_then(|size| some(size.0)),
+        write_bytes: limit.write_bytes.and_then(|size| some(size.0)),
+        read_requests: limit.read_requests.and_then(|count| some(u64::from(count))),
+        write_requests: limit.write_requests.and_then(|count| some(u64::from(count))),
+    }
+}
+
+/// Opens a configured disk.
+pub(crate) async fn open(loaded: &Loaded, config: &DiskConfig) -> Result<Stack, StoreError> {
+    let options = OpenOptions { read_only: config.read_only, take_over: config.take_over };
+    let (store, lock) = match &config.path {
+        Some(path) => (file(path, &options).await?, None),
+        None => image(loaded, config.name.get_ref(), &options).await?,
+    };
+    Ok(build(store, lock, &config.limit, config.deadline()))
+}
+
+/// Opens whatever `text` names: `file:/PATH`, `STORE/IMAGE[@SNAPSHOT]` or a configured disk.
+pub(crate) async fn open_image(loaded: Option<&Loaded>, text: &str, options: &OpenOptions) -> Result<Stack, StoreError> {
+    let (store, lock) = match (text.strip_prefix("file:"), loaded) {
+        (Some(path), _) => (file(Path::new(path), options).await?, None),
+        (None, Some(loaded)) => image(loaded, text, options).await?,
+        (None, None) => return Err(StoreError::invalid(text, "this needs a configuration: give it with --config")),
+    };
+    Ok(build(store, lock, &LimitConfig::default(), Duration::from_secs(20)))
+}
+
+async fn file(path: &Path, options: &OpenOptions) -> Result<Disk, StoreError> {
+    Ok(Arc::new(FileDevice::open(path, options.read_only).await?))
+}
+
+async fn image(
+    loaded: &Loaded,
+    text: &str,
+    options: &OpenOptions,
+) -> Result<(Disk, Option<ImageLock>), StoreError> {
+    let (store, image) = stores::locate(loaded, text)?;
+    let owned = !options.read_only && image.snapshot.is_none();
+    let lock = if owned { Some(ImageLock::take(&loaded.config, &store, &image.image)?) } else { None };
+    Ok((store.open(&image, options).await?, lock))
+}
+
+fn build(store: Disk, lock: Option<ImageLock>, limit: &LimitConfig, deadline: Duration) -> Stack {
+    let mut description = store.name().to_owned();
+    let throttle = Arc::new(Throttle::new(store, limits(limit)));
+    if *limit != LimitConfig::default() {
+        description.push_str(" → throttle");
+    }
+    let deadline = Arc::new(Deadline::new(throttle.clone(), deadline));
+    let statistics = Arc::new(Stats::new(deadline));
+    description.push_str(" → deadline → statistics");
+    Stack { disk: statistics.clone(), description, statistics, throttle, _lock: lock }
+}

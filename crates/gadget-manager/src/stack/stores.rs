@@ -1,0 +1,75 @@
+//! Stores from their configuration.
+
+use std::{path::Path, sync::Arc};
+
+use block::store::{ImageRef, SharedStore, StoreError};
+use store_file::FileStore;
+
+use super::owner;
+use crate::config::{
+    Loaded,
+    model::{StoreConfig, StoreKind},
+};
+
+/// Names of all stores, or of the one asked for.
+pub(crate) fn store_names(loaded: &Loaded, only: Option<&str>) -> Result<Vec<String>, StoreError> {
+    match only {
+        Some(name) => Ok(vec![find(loaded, name)?.name.clone()]),
+        None => Ok(loaded.config.stores.iter().map(|store| store.name.clone()).collect()),
+    }
+}
+
+fn find<'a>(loaded: &'a Loaded, name: &str) -> Result<&'a StoreConfig, StoreError> {
+    loaded.config.stores.iter().find(|store| store.name == name).ok_or_else(|| {
+        let known: Vec<_> = loaded.config.stores.iter().map(|store| store.name.as_str()).collect();
+        let remedy = if known.is_empty() {
+            format!("add a [[store]] to {}", loaded.file.display())
+        } else {
+            format!("configured are: {}", known.join(", "))
+        };
+        StoreError::not_found(format!("store \"{name}\""), remedy)
+    })
+}
+
+/// The store that the configuration calls `name`.
+pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreError> {
+    match &find(loaded, name)?.kind {
+        StoreKind::File(file) => Ok(Arc::new(FileStore::new(&file.folder))),
+        StoreKind::Azure(azure) => {
+            let secrets = loaded.secrets.of(name);
+            let credentials = store_azure::AzureSecrets {
+                connection_string: secrets.connection_string.map(Into::into),
+                account_key: secrets.account_key.map(Into::into),
+                sas: secrets.sas.map(Into::into),
+                client_secret: secrets.client_secret.map(Into::into),
+            };
+            let owner = owner::identity(&loaded.config.state_dir);
+            Ok(Arc::new(store_azure::AzureStore::new(azure.clone(), credentials, owner)?))
+        }
+    }
+}
+
+/// Finds the store and image that `text` names: `STORE/IMAGE[@SNAPSHOT]` or a configured disk.
+pub(crate) fn locate(loaded: &Loaded, text: &str) -> Result<(SharedStore, ImageRef), StoreError> {
+    if let Some((name, image)) = text.split_once('/') {
+        return Ok((store(loaded, name)?, image.parse()?));
+    }
+    let disk = loaded.config.disks.iter().find(|disk| disk.name.get_ref() == text).ok_or_else(|| {
+        StoreError::not_found(format!("disk \"{text}\""), "name a configured disk, or an image as STORE/IMAGE")
+    })?;
+    match (&disk.store, &disk.image, &disk.path) {
+        (Some(name), Some(image), _) => Ok((store(loaded, name.get_ref())?, image.get_ref().parse()?)),
+        (_, _, Some(path)) => {
+            let (folder, file) = split(path)?;
+            Ok((Arc::new(FileStore::new(folder)), ImageRef::live(file)))
+        }
+        _ => Err(StoreError::invalid(text, "this disk has neither `store` and `image` nor `path`")),
+    }
+}
+
+fn split(path: &Path) -> Result<(&Path, &str), StoreError> {
+    match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
+        (Some(folder), Some(file)) => Ok((folder, file)),
+        _ => Err(StoreError::invalid(path.display().to_string(), "this is not the path of a file")),
+    }
+}
