@@ -35,9 +35,8 @@ pub(super) async fn doctor(loaded: Result<Loaded, ConfigError>, json: bool) -> R
     let wants_gadget = config.is_none_or(|config| config.gadget.is_some());
     chapters.push(Chapter { heading: "Machine".to_owned(), findings: machine(loaded.as_ref().ok()) });
     if wants_gadget {
-        chapters.push(Chapter { heading: "Kernel block devices (ublk)".to_owned(), findings: export_ublk::support().findings() });
-        let udc = config.and_then(|config| config.gadget.as_ref()).and_then(|gadget| gadget.udc.clone());
-        chapters.push(Chapter { heading: "USB".to_owned(), findings: gadget::support(udc.as_deref()) });
+        chapters.push(Chapter { heading: "Kernel block devices (ublk)".to_owned(), findings: ublk() });
+        chapters.push(Chapter { heading: "USB".to_owned(), findings: usb() });
     }
     if let Ok(loaded) = &loaded {
         for store in &loaded.config.stores {
@@ -77,6 +76,35 @@ fn configuration(loaded: &Result<Loaded, ConfigError>) -> Vec<Finding> {
             })
             .collect(),
     }
+}
+
+fn ublk() -> Vec<Finding> {
+    let checks = export_ublk::support().checks.into_iter();
+    let finding = |check: export_ublk::Check| Finding {
+        check: check.name.to_owned(),
+        verdict: match (check.ok, check.required) {
+            (true, _) => Verdict::Good,
+            (false, true) => Verdict::Bad,
+            (false, false) => Verdict::Warning,
+        },
+        detail: check.found,
+        remedy: check.remedy.filter(|_| !check.ok),
+    };
+    checks.map(finding).collect()
+}
+
+fn usb() -> Vec<Finding> {
+    let finding = |found: gadget::Finding| Finding {
+        check: found.check.to_owned(),
+        verdict: match found.level {
+            gadget::Level::Good => Verdict::Good,
+            gadget::Level::Warning => Verdict::Warning,
+            gadget::Level::Problem => Verdict::Bad,
+        },
+        detail: found.message,
+        remedy: found.remedy,
+    };
+    gadget::support().into_iter().map(finding).collect()
 }
 
 fn machine(loaded: Option<&Loaded>) -> Vec<Finding> {

@@ -3,7 +3,7 @@
 mod check;
 mod disk;
 mod doctor;
-mod nbd;
+pub(crate) mod nbd;
 mod output;
 mod run;
 

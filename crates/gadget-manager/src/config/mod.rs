@@ -13,7 +13,7 @@ pub(crate) use error::{ConfigError, Problem};
 pub(crate) use model::Config;
 pub(crate) use parse::parse;
 pub(crate) use quantity::ByteSize;
-pub(crate) use secrets::{Secrets, StoreSecrets};
+pub(crate) use secrets::Secrets;
 pub(crate) use validate::{Verdict, validate};
 
 /// A configuration that was read, judged and found usable.

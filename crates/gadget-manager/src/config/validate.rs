@@ -211,8 +211,8 @@ impl Judge<'_> {
         if !(1..=1024).contains(&ublk.depth) {
             wrong("`depth` is out of range", "use 1 to 1024");
         }
-        if !(4096..=4 << 20).contains(&ublk.max_io.0) || !ublk.max_io.0.is_power_of_two() {
-            wrong("`max_io` is no usable size", "use a power of two from 4 KiB to 4 MiB");
+        if !(65536..=4 << 20).contains(&ublk.max_io.0) || !ublk.max_io.0.is_power_of_two() {
+            wrong("`max_io` is no usable size", "use a power of two from 64 KiB to 4 MiB");
         }
         if ublk.dirty.0 < 1 << 20 {
             wrong("`dirty` is too small", "use 1 MiB or more");

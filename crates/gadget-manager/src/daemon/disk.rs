@@ -102,6 +102,7 @@ enum Interruption {
     Stop,
     Fenced(BlockError),
     Resized(u64),
+    DeviceLost,
 }
 
 struct Worker {
@@ -182,9 +183,12 @@ impl Worker {
                 None => (None, None),
             };
             self.publish(Phase::Open, Some(stack.clone()), medium);
-            let interruption = self.watch(stack).await;
+            let interruption = tokio::select! {
+                interruption = self.watch(stack) => interruption,
+                () = lost(device.as_ref()) => Interruption::DeviceLost,
+            };
             let phase = match &interruption {
-                Interruption::Stop | Interruption::Resized(_) => Phase::Open,
+                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => Phase::Open,
                 Interruption::Fenced(error) => {
                     error!(disk = %self.name(), "{error}");
                     Phase::Fenced { error: error.to_string() }
@@ -192,11 +196,14 @@ impl Worker {
             };
             self.publish(phase, Some(stack.clone()), None);
             if let (Some(device), Some(returned)) = (device, returned) {
-                self.take_back(device, returned, !matches!(interruption, Interruption::Fenced(_))).await;
+                self.take_back(device, returned).await;
             }
             match interruption {
                 Interruption::Stop => return Ok(()),
                 Interruption::Resized(size) => info!(disk = %self.name(), "has a new size: {size} bytes"),
+                Interruption::DeviceLost => {
+                    error!(disk = %self.name(), "its kernel device was stopped by somebody else; making it anew");
+                }
                 Interruption::Fenced(_) => {
                     self.stop.cancelled().await;
                     return Ok(());
@@ -214,6 +221,7 @@ impl Worker {
             max_io: ublk.max_io.0 as u32,
             deadline: self.config.deadline(),
             state_dir: self.loaded.config.run_dir.join("ublk"),
+            identity: stack.disk.name().to_owned(),
             ..export_ublk::Options::default()
         };
         let mut pause = RETRY.0;
@@ -267,20 +275,21 @@ impl Worker {
         }
     }
 
-    /// Removes the kernel device once nobody holds it, with what lies in its page cache written out first.
-    async fn take_back(&self, device: UblkDevice, returned: Returned, write_out: bool) {
+    /// Removes the kernel device once nobody holds it. What lies in its page cache is written out by that.
+    async fn take_back(&self, device: UblkDevice, returned: Returned) {
         if !returned.wait(RETURN_TIME).await {
             warn!(disk = %self.name(), "{} is still in a LUN", device.path().display());
-        }
-        if write_out {
-            let path = device.path().to_owned();
-            let written = tokio::task::spawn_blocking(move || limits::write_out(&path)).await;
-            if let Ok(Err(error)) = written {
-                error!(disk = %self.name(), "{}: not everything was written: {error}", device.path().display());
-            }
         }
         if let Err(error) = device.remove().await {
             error!(disk = %self.name(), "{error}");
         }
+    }
+}
+
+/// Returns when a kernel device is not served any more; never without one.
+async fn lost(device: Option<&UblkDevice>) {
+    match device {
+        Some(device) => device.stopped().await,
+        None => std::future::pending().await,
     }
 }

@@ -4,6 +4,7 @@
 //! ([`servers`]). They share no locks: a disk publishes its state, everybody else watches it.
 
 mod disk;
+mod leftovers;
 mod limits;
 mod medium;
 mod reload;
@@ -87,6 +88,8 @@ impl Daemon {
         }
         if loaded.config.gadget.is_some() {
             daemon.usb = Some(usb::Runner::start(loaded.clone(), daemon.slots(), daemon.changed.clone()));
+            let wanted = daemon.disks.keys().cloned().collect();
+            tokio::spawn(leftovers::remove(loaded.config.run_dir.join("ublk"), wanted));
         }
         Ok(daemon)
     }

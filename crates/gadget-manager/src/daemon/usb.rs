@@ -221,7 +221,13 @@ impl Worker {
 
     /// Changes what differs between what should be in the LUNs and what is. Says whether all is as it should be.
     async fn reconcile(&mut self, gadget: &MassStorageGadget) -> bool {
-        let present: Vec<_> = gadget.luns().await.into_iter().map(|lun| lun.medium).collect();
+        let present: Vec<_> = match gadget.luns().await {
+            Ok(luns) => luns.into_iter().map(|lun| lun.medium).collect(),
+            Err(problem) => {
+                warn!("{problem}");
+                return false;
+            }
+        };
         let mut settled = true;
         for (index, slot) in self.current.iter_mut().enumerate().take(self.luns.len()) {
             let wanted = slot.state.as_mut().and_then(|state| state.borrow_and_update().medium.clone());

@@ -1,17 +1,17 @@
 //! Putting a stack together: store, then limits of speed, then the deadline, then statistics.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU64, path::Path, sync::Arc, time::Duration};
 
 use block::{
     BlockError, Disk,
-    layers::{Deadline, Limits, Stats, Throttle},
+    layers::{Deadline, Limit, Limits, Stats, Throttle},
     store::{OpenOptions, StoreError},
 };
 use store_file::FileDevice;
 
 use super::{ImageLock, stores};
 use crate::config::{
-    Loaded,
+    ByteSize, Loaded,
     model::{DiskConfig, LimitConfig},
 };
 
@@ -40,13 +40,12 @@ impl Stack {
 }
 
 fn limits(limit: &LimitConfig) -> Limits {
-    let some = |value: u64| (value > 0).then_some(value);
-    Limits {
-        read_bytes: limit.read_bytes.and_then(|size| some(size.0)),
-        write_bytes: limit.write_bytes.and_then(|size| some(size.0)),
-        read_requests: limit.read_requests.and_then(|count| some(u64::from(count))),
-        write_requests: limit.write_requests.and_then(|count| some(u64::from(count))),
-    }
+    let one = |bytes: Option<ByteSize>, requests: Option<u32>| Limit {
+        bytes: bytes.and_then(|size| NonZeroU64::new(size.0)),
+        requests: requests.and_then(|count| NonZeroU64::new(u64::from(count))),
+        ..Limit::NONE
+    };
+    Limits { read: one(limit.read_bytes, limit.read_requests), write: one(limit.write_bytes, limit.write_requests) }
 }
 
 /// Opens a configured disk.

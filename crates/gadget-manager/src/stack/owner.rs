@@ -17,7 +17,7 @@ use tracing::warn;
 /// expire.
 pub(crate) fn identity(state_dir: &Path) -> Option<String> {
     match read_or_make(&state_dir.join("owner-id")) {
-        Ok(id) => Some(format!("{id}-{}", gadget::machine_serial())),
+        Ok(id) => Some(format!("{id}-{}", gadget::machine_serial().serial)),
         Err(error) => {
             warn!("{}: no identity can be kept there ({error}); after a crash disks stay owned for a minute", state_dir.display());
             None
@@ -26,9 +26,9 @@ pub(crate) fn identity(state_dir: &Path) -> Option<String> {
 }
 
 fn read_or_make(path: &Path) -> io::Result<String> {
-    let read = |mut file: File| {
+    let read = |file: File| {
         let mut id = String::new();
-        file.by_ref().take(128).read_to_string(&mut id)?;
+        file.take(128).read_to_string(&mut id)?;
         let id = id.trim().to_owned();
         if id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()) {
             Ok(id)

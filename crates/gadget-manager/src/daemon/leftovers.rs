@@ -1,0 +1,47 @@
+//! Kernel devices of a daemon before this one that no configured disk will take over.
+
+use std::{path::PathBuf, time::Duration};
+
+use export_ublk::{DeviceState, UblkError};
+use tracing::{error, info, warn};
+
+/// How often, and after which pause, a device is tried that a LUN still holds.
+const TRIES: (usize, Duration) = (10, Duration::from_secs(3));
+
+/// Removes what a daemon before this one left behind and what none of the disks in `wanted` goes on with.
+///
+/// Others' devices, and those that a living process serves, are left alone.
+pub(crate) async fn remove(state_dir: PathBuf, wanted: Vec<String>) {
+    for _ in 0..TRIES.0 {
+        match sweep(&state_dir, &wanted).await {
+            Ok(true) => return,
+            Ok(false) => tokio::time::sleep(TRIES.1).await,
+            Err(problem) => {
+                // Without a driver there are none; whoever needs one says so louder.
+                warn!("cannot look for kernel devices left behind: {problem}");
+                return;
+            }
+        }
+    }
+    error!("kernel devices of an earlier daemon are still in use; see /sys/class/block/ublkb*/holders");
+}
+
+/// One attempt; says whether none are left.
+async fn sweep(state_dir: &PathBuf, wanted: &[String]) -> Result<bool, UblkError> {
+    let mut clean = true;
+    for device in export_ublk::leftovers(state_dir).await? {
+        let known = device.name.as_ref().is_some_and(|name| wanted.contains(name));
+        if !device.ours || known || device.state == DeviceState::Live {
+            continue;
+        }
+        let name = device.name.as_deref().unwrap_or("of unknown name");
+        match export_ublk::remove_leftover(device.id, state_dir).await {
+            Ok(()) => info!("removed /dev/ublkb{}, left behind for disk {name}", device.id),
+            Err(problem) => {
+                warn!("{problem}");
+                clean = false;
+            }
+        }
+    }
+    Ok(clean)
+}
