@@ -1,0 +1,121 @@
+//! `disk`: images come, grow, are snapshotted and go, in a folder and in a real Azurite.
+
+mod support;
+
+use support::Home;
+use testkit::azurite::Azurite;
+
+const FILE: &str = "[[store]]\nname = \"card\"\ntype = \"file\"\nfolder = \"@HOME@/disks\"\n";
+
+fn card() -> Home {
+    let home = Home::new(FILE);
+    std::fs::create_dir(home.join("disks")).unwrap();
+    home
+}
+
+/// Everything that can be done to an image, whatever its store.
+fn life_of_an_image(home: &Home, store: &str) {
+    let name = format!("{store}/films");
+    let info = home.json(&["disk", "create", &name, "--size", "8MiB"]);
+    assert_eq!((&info["name"], &info["size"]), (&"films".into(), &(8 << 20).into()));
+    assert!(home.fails(8, &["disk", "create", &name, "--size", "8MiB"]).contains("exists already"));
+    assert!(home.fails(1, &["disk", "create", &format!("{store}/odd"), "--size", "1000"]).contains("512"));
+    let list = home.json(&["disk", "list", store]);
+    assert_eq!(list[0]["image"]["name"], "films");
+    assert_eq!(list.as_array().unwrap().len(), 1);
+
+    assert_eq!(home.json(&["disk", "resize", &name, "--size", "16MiB"])["size"], 16 << 20);
+    let error = home.fails(1, &["disk", "resize", &name, "--size", "4MiB"]);
+    assert!(error.contains("--shrink"), "{error}");
+    assert_eq!(home.json(&["disk", "resize", &name, "--size", "4MiB", "--shrink"])["size"], 4 << 20);
+
+    let taken = home.json(&["disk", "snapshot", &name, "--label", "before"]);
+    let id = taken["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    let listed = home.json(&["disk", "snapshots", &name]);
+    assert_eq!(listed["snapshots"][0]["id"], id.as_str());
+    assert_eq!(home.json(&["disk", "info", &format!("{name}@{id}")])["size"], 4 << 20);
+    home.ok(&["disk", "restore", &format!("{name}@{id}"), "--yes"]);
+
+    // Nothing is destroyed without being asked for, and nothing that has snapshots by the way.
+    assert!(home.fails(1, &["disk", "delete", &name]).contains("--yes"));
+    home.ok(&["disk", "delete", &format!("{name}@{id}"), "--yes"]);
+    assert_eq!(home.json(&["disk", "snapshots", &name])["snapshots"].as_array().unwrap().len(), 0);
+    home.ok(&["disk", "delete", &name, "--yes"]);
+    home.fails(4, &["disk", "info", &name]);
+    home.fails(4, &["disk", "delete", &name, "--yes"]);
+}
+
+#[test]
+fn in_a_folder() {
+    life_of_an_image(&card(), "card");
+}
+
+#[test]
+fn names_that_leave_the_folder_are_refused() {
+    let home = card();
+    for name in ["card/../evil", "card//etc/passwd", "card/.", "card/"] {
+        let output = home.run(&["disk", "create", name, "--size", "1MiB"]);
+        assert!(!output.status.success(), "{name}: {output:?}");
+    }
+    assert_eq!(std::fs::read_dir(home.join("disks")).unwrap().count(), 0);
+}
+
+#[test]
+fn unknown_stores_and_disks_are_not_found() {
+    let home = card();
+    assert!(home.fails(4, &["disk", "list", "cloud"]).contains("configured are: card"));
+    assert!(home.fails(4, &["disk", "info", "films"]).contains("STORE/IMAGE"));
+}
+
+async fn cloud(container: &str) -> (Azurite, Home) {
+    let azurite = Azurite::in_memory().await.expect("Azurite starts");
+    let home = Home::new(&format!(
+        "[[store]]\nname = \"cloud\"\ntype = \"azure\"\nendpoint = \"{}\"\ncontainer = \"{container}\"\nallow_http = true\n\
+         create_container = true\n",
+        azurite.endpoint()
+    ));
+    home.secrets(&format!("[store.cloud]\naccount_key = \"{}\"\n", azurite.key()));
+    (azurite, home)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_azurite() {
+    let (_azurite, home) = cloud("sticks").await;
+    tokio::task::spawn_blocking(move || life_of_an_image(&home, "cloud")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_azurite_with_a_wrong_key() {
+    const WRONG: &str = "d3JvbmcgcGxhbnRlZCBrZXk=";
+    let (azurite, home) = cloud("sticks").await;
+    home.secrets(&format!("[store.cloud]\naccount_key = \"{WRONG}\"\n"));
+    let error = home.fails(5, &["disk", "list"]);
+    assert!(error.contains("denied") && !error.contains(WRONG) && !error.contains(azurite.key()), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_not_there_is_unreachable() {
+    let (mut azurite, home) = cloud("sticks").await;
+    azurite.kill().await.unwrap();
+    home.fails(6, &["disk", "list"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_finds_what_is_wrong_with_a_store() {
+    let (mut azurite, home) = cloud("sticks").await;
+    let output = home.run(&["doctor", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let store = |report: &serde_json::Value| -> Vec<(String, String)> {
+        let chapters = report["chapters"].as_array().unwrap();
+        let chapter = chapters.iter().find(|chapter| chapter["chapter"].as_str().unwrap().starts_with("Store cloud"));
+        let findings = chapter.unwrap()["findings"].as_array().unwrap();
+        let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
+        findings.iter().map(|finding| (text(finding, "check"), text(finding, "verdict"))).collect()
+    };
+    assert!(store(&report).iter().any(|(_, verdict)| verdict == "good"), "{report:#}");
+    azurite.kill().await.unwrap();
+    let output = home.run(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(9));
+    let report = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(store(&report).iter().any(|(_, verdict)| verdict == "bad"), "{report:#}");
+}
