@@ -5,7 +5,9 @@ RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 REPOSITORY=$(cd "$RIG/../.." && pwd)
 # Everything downloaded or built from downloads lives here, outside the checkout, shared by all checkouts.
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cloud-stick
-export RIG REPOSITORY CACHE
+# A real MPEG film of 4.5 MB in the public domain (CC0), which `prepare` takes from a Debian package.
+FILM=$CACHE/virtual-tv/film.mpg
+export RIG REPOSITORY CACHE FILM
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -14,7 +16,19 @@ die() {
     printf 'error: %s\n' "$1" >&2
     shift
     [[ $# -eq 0 ]] || printf '       %s\n' "$@" >&2
+    scenario_line
     exit 1
+}
+
+# scenario_line: which line of the scenario is being played, if one is.
+scenario_line() {
+    local frame
+    [[ -n ${VIRTUAL_TV_SCENARIO:-} ]] || return 0
+    for frame in "${!BASH_SOURCE[@]}"; do
+        [[ ${BASH_SOURCE[frame]} = "$VIRTUAL_TV_SCENARIO" ]] || continue
+        say "       at line ${BASH_LINENO[frame - 1]} of $VIRTUAL_TV_SCENARIO: $(sed -n "${BASH_LINENO[frame - 1]}p" "$VIRTUAL_TV_SCENARIO")"
+        return
+    done
 }
 
 # retry TIMES COMMAND...: runs the command until it succeeds, with a growing pause between attempts.

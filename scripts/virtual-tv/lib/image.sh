@@ -63,7 +63,7 @@ fetch_root() {
     rm -rf "$1/archives"
     printf '%s\n' "$wanted" >"$1/packages"
     (
-        cd "$1/root"
+        cd "$1/root" || exit
         rm -rf usr/share/{doc,man,locale,info,lintian,bug,i18n} usr/lib/x86_64-linux-gnu/gconv
         mkdir -p dev proc sys tmp run mnt share root etc
         echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd

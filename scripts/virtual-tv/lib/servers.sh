@@ -1,4 +1,70 @@
 # shellcheck shell=bash
-# Servers on this machine that the guest reaches as 10.0.2.2.
+# Servers and blobs on this machine. The guest reaches what listens on 127.0.0.1 here as 10.0.2.2.
 
-servers_stop() { :; }
+# Azurite's own account, documented and the same everywhere: no secret.
+AZURITE_ACCOUNT=devstoreaccount1
+AZURITE_KEY='Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+export BLOB_CONTAINER=sticks
+
+# azurite_start [durable]: starts Azurite on a free port. durable: keeps all that it acknowledged when it is killed,
+# as the real service does (and is slower for it).
+azurite_start() {
+    AZURITE_MODE=${1:-}
+    AZURITE_HOME=$("$REPOSITORY/ci/azurite/install")
+    AZURITE_PORT=$(free_port)
+    export BLOB_CONNECTION="DefaultEndpointsProtocol=http;AccountName=$AZURITE_ACCOUNT;AccountKey=$AZURITE_KEY;BlobEndpoint=http://127.0.0.1:$AZURITE_PORT/$AZURITE_ACCOUNT;"
+    # For the guest: where the same Azurite is, seen from there.
+    export AZURITE_ENDPOINT=http://10.0.2.2:$AZURITE_PORT/$AZURITE_ACCOUNT
+    azurite_launch
+}
+
+azurite_launch() {
+    local require=()
+    [[ $AZURITE_MODE != durable ]] || require=(--require "$REPOSITORY/ci/azurite/durable.cjs")
+    mkdir -p "$WORK/azurite"
+    env -u NODE_OPTIONS -C "$WORK/azurite" setpriv --pdeathsig KILL -- \
+        node "${require[@]}" "$AZURITE_HOME/node_modules/azurite/dist/src/blob/main.js" \
+        --blobHost 127.0.0.1 --blobPort "$AZURITE_PORT" --location "$WORK/azurite" \
+        --silent --disableTelemetry --skipApiVersionCheck </dev/null >>"$WORK/azurite.log" 2>&1 &
+    AZURITE_PID=$!
+    wait_until 120 "Azurite to start" azurite_answers
+}
+
+azurite_answers() {
+    kill -0 "$AZURITE_PID" 2>/dev/null || die "Azurite ended" "$(tail -n 5 "$WORK/azurite.log")"
+    # Any answer will do, also a refusal of this unsigned request.
+    curl -so /dev/null "http://127.0.0.1:$AZURITE_PORT/"
+}
+
+# azurite_kill: ends Azurite as a crash would. azurite_restart: the same port, the same data.
+azurite_kill() {
+    kill -KILL "$AZURITE_PID"
+    wait "$AZURITE_PID" 2>/dev/null || true
+    AZURITE_PID=
+}
+azurite_restart() { azurite_launch; }
+
+# azurite_secrets STORE: the secrets file of a store of this name.
+azurite_secrets() {
+    cat <<TOML
+[store.$1]
+account_key = "$AZURITE_KEY"
+TOML
+}
+
+# blob_create NAME SIZE, blob_upload NAME FILE, blob_download NAME FILE: page blobs by Microsoft's client. SIZE as
+# numfmt reads it: 256M, 1G.
+blob_create() { blob create "$1" "$(numfmt --from=iec "$2")"; }
+blob_upload() { blob upload "$@"; }
+blob_download() { blob download "$@"; }
+blob() { "$(blob_client_folder)/bin/python" "$RIG/lib/blob.py" "$@"; }
+
+blob_client_folder() {
+    local pins
+    pins=$(sha256sum <"$RIG/requirements.txt")
+    printf '%s/virtual-tv/blob-client-%s\n' "$CACHE" "${pins:0:16}"
+}
+
+servers_stop() {
+    [[ -z ${AZURITE_PID:-} ]] || azurite_kill
+}

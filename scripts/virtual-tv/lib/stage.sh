@@ -9,10 +9,15 @@ set -Eeuo pipefail
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/virtual-tv.XXXXXX")
 VM=$WORK/vm
 mkdir -p "$VM"
-trap 'say "stopped at $(basename "${BASH_SOURCE[0]}"):$LINENO: $BASH_COMMAND"' ERR
+trap 'stumble "$BASH_COMMAND"' ERR
 trap leave EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
+
+stumble() {
+    say "error: failed: $1"
+    scenario_line
+}
 
 leave() {
     local code=$?

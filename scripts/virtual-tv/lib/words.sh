@@ -6,7 +6,7 @@
 # shellcheck source=servers.sh
 . "$RIG/lib/servers.sh"
 
-step() { say "== $*"; }
+step() { say "== [$SECONDS s] $*"; }
 
 # expect WHAT COMMAND...: the scenario fails with WHAT unless the command succeeds.
 expect() {
@@ -43,12 +43,92 @@ tv_wait_disk() { vm_run sh /share/guest/tv wait-disk "$1" "${2:-60}"; }
 # tv_wait_no_medium LUN [SECONDS]: waits until the LUN is empty or gone.
 tv_wait_no_medium() { vm_run sh /share/guest/tv wait-no-medium "$1" "${2:-60}"; }
 
+# tv_wait_size LUN BYTES: waits until the TV sees a medium of this size. tv_wait_gone LUN: until no such disk is there.
+tv_wait_size() { vm_run sh /share/guest/tv wait-size "$1" "$2"; }
+tv_wait_gone() { vm_run sh /share/guest/tv wait-gone "$1"; }
+
+# tv_written DEVICE: MiB that the TV has sent to this disk. tv_wait_written DEVICE MIB: waits until it is so many.
+tv_written() { vm_run sh /share/guest/tv written "$1"; }
+tv_wait_written() { vm_run sh /share/guest/tv wait-written "$1" "$2"; }
+
 # Every line of the kernel log that tells of a stick that left, was reset or failed.
 tv_disturbances() { vm_run sh /share/guest/tv disturbances; }
 
 # cable_out, cable_in: the plug. The device's side of it, as the board's pull-up resistor does it.
 cable_out() { vm_run sh /share/guest/stick cable disconnect; }
 cable_in() { vm_run sh /share/guest/stick cable connect; }
+
+# stick_config [FILE]: the configuration comes on the input. stick_secrets: the same for the secrets file.
+CONFIG=/etc/cloud-stick/gadget-manager.toml
+stick_config() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && cat >"$1"' sh "${1:-$CONFIG}"; }
+stick_secrets() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && umask 077 && cat >/etc/cloud-stick/secrets.toml'; }
+
+# stick_install: puts gadget-manager into the guest.
+stick_install() {
+    local program=${GADGET_MANAGER:-$REPOSITORY/target/virtual-tv/bin/gadget-manager}
+    [[ -x $program ]] || die "$program is missing" "Build it with scripts/virtual-tv/build."
+    vm_run test -x /usr/local/bin/gadget-manager || vm_put "$program" /usr/local/bin/gadget-manager
+}
+
+# gadget_manager ARGUMENTS...: runs a command of it on the stick, with the scenario's configuration.
+gadget_manager() {
+    stick_install
+    stick gadget-manager --config "$CONFIG" "$@"
+}
+
+# stick_start: starts the daemon. stick_stop: SIGTERM, waits, returns its exit code. stick_kill: SIGKILL.
+stick_start() {
+    stick_install
+    stick sh /share/guest/stick start "$CONFIG"
+}
+stick_stop() { stick sh /share/guest/stick stop; }
+stick_kill() { stick sh /share/guest/stick kill; }
+stick_reload() { stick sh /share/guest/stick reload; }
+stick_running() { stick sh /share/guest/stick running; }
+
+# make_tree FOLDER: a real film and a tree of small files with the names that people give them, and in
+# $FOLDER.sha256 what is in them.
+make_tree() {
+    local album track folder
+    mkdir -p "$1"
+    cp "$FILM" "$1/A film with a long name (2022).mpg"
+    for album in 'Ännchen & friends' 'Live at the Köln' "Rock'n'Roll" 'deep/er/and/deeper'; do
+        folder=$1/music/$album
+        mkdir -p "$folder"
+        for track in {01..12}; do
+            head -c "$((10#$track * 1777))" /dev/urandom >"$folder/$track Träck.ogg"
+        done
+    done
+    : >"$1/empty file"
+    (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$1.sha256"
+}
+
+# put_tree FOLDER PATH: a folder of this machine into the guest, with its checksums as PATH.sha256.
+put_tree() {
+    tar -C "$1" -cf - . | vm_pipe sh -c 'mkdir -p "$1" && tar -C "$1" -xf -' sh "$2"
+    vm_put "$1.sha256" "$2.sha256"
+}
+
+# check_tree FOLDER CHECKSUMS: every file of the list is there with its content (on this machine).
+check_tree() { (cd "$1" && sha256sum --quiet --check "$2"); }
+
+# fat_check IMAGE: the file system is clean. fat_extract IMAGE FOLDER: everything in it, by mtools.
+fat_check() { PATH=$PATH:/usr/sbin fsck.vfat -n "$1"; }
+fat_extract() { mkdir -p "$2" && LC_ALL=C.UTF-8 mcopy -s -n -i "$1" '::/*' "$2"; }
+
+# fat_image FILE SIZE LABEL [FOLDER]: a FAT image, made on this machine, with the folder's content.
+fat_image() {
+    truncate -s "$2" "$1"
+    PATH=$PATH:/usr/sbin mkfs.vfat -n "$3" "$1" >/dev/null
+    [[ $# -lt 4 ]] || LC_ALL=C.UTF-8 mcopy -s -i "$1" "$4"/* ::/
+}
+
+# tv_mount DEVICE, tv_unmount: as a TV mounts a stick (names in UTF-8).
+tv_mount() { tv mount -t vfat -o iocharset=utf8 "$1" /mnt/tv; }
+tv_unmount() { tv umount /mnt/tv; }
+
+# tv_forget: the TV's kernel forgets what it has read, so that the next read comes from the stick.
+tv_forget() { vm_run sh -c 'sync; echo 3 >/proc/sys/vm/drop_caches'; }
 
 collect_logs() {
     [[ -n ${VM_PID:-} ]] || return 0

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# The cable is pulled in the middle of a write and plugged in again: what was synced is intact, the file system can be
+# repaired, and the stick works on.
+
+azurite_start
+vm_start
+stick_config <<TOML
+[[store]]
+name = "cloud"
+type = "azure"
+endpoint = "$AZURITE_ENDPOINT"
+container = "$BLOB_CONTAINER"
+allow_http = true
+
+[[disk]]
+name = "films"
+store = "cloud"
+image = "films"
+
+[[gadget.lun]]
+disk = "films"
+removable = true
+TOML
+azurite_secrets cloud | stick_secrets
+blob_create films 128M
+stick_start
+disk=$(tv_wait_disk 0)
+make_tree "$WORK/tree"
+put_tree "$WORK/tree" /tmp/tree
+head -c 48M /dev/urandom >"$WORK/data"
+vm_put "$WORK/data" /tmp/data
+
+step "files copied and synced, then another one on its way"
+tv mkfs.vfat -F 32 -n FILMS "$disk"
+tv_mount "$disk"
+tv cp -r /tmp/tree/. /mnt/tv/
+tv sync
+written=$(tv_written "$disk")
+tv cp /tmp/data /mnt/tv/unfinished.bin &
+copy=$!
+tv sync &
+sync=$!
+tv_wait_written "$disk" $((written + 2))
+
+step "the cable is pulled"
+cable_out
+tv_wait_gone 0
+wait "$copy" || true
+wait "$sync" || true
+tv umount -l /mnt/tv || true
+
+step "and plugged in again"
+cable_in
+disk=$(tv_wait_disk 0)
+tv sh -c 'fsck.vfat -a "$1"; [ $? -le 1 ]' sh "$disk"
+expect "the file system is in order" tv fsck.vfat -n "$disk"
+tv_mount "$disk"
+expect "what was synced is intact" tv sh -c 'cd /mnt/tv && sha256sum --quiet -c /tmp/tree.sha256'
+tv rm -f /mnt/tv/unfinished.bin
+tv cp /tmp/data /mnt/tv/again.bin
+tv_unmount
+tv eject "$disk"
+expect "the daemon ends well" stick_stop
+
+step "the blob itself"
+blob_download films "$WORK/films.img"
+expect "a clean file system" fat_check "$WORK/films.img"
+fat_extract "$WORK/films.img" "$WORK/out"
+expect "every file as it was" check_tree "$WORK/out" "$WORK/tree.sha256"
+expect "also the one copied after it" cmp "$WORK/data" "$WORK/out/again.bin"

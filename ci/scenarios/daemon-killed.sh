@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# The daemon is killed while the TV writes, and started again: the TV sees a delay, not a disconnect.
+
+azurite_start
+vm_start
+stick_config <<TOML
+[[store]]
+name = "cloud"
+type = "azure"
+endpoint = "$AZURITE_ENDPOINT"
+container = "$BLOB_CONTAINER"
+allow_http = true
+
+[[disk]]
+name = "films"
+store = "cloud"
+image = "films"
+
+[[gadget.lun]]
+disk = "films"
+removable = true
+TOML
+azurite_secrets cloud | stick_secrets
+blob_create films 128M
+stick_start
+disk=$(tv_wait_disk 0)
+head -c 64M /dev/urandom >"$WORK/data"
+vm_put "$WORK/data" /tmp/data
+
+step "the TV writes; the daemon dies in the middle, twice"
+tv dd if=/tmp/data of="$disk" bs=64k oflag=direct conv=fsync &
+writer=$!
+for mebibytes in 8 32; do
+    tv_wait_written "$disk" "$mebibytes"
+    stick_kill
+    expect "the writer waits" kill -0 "$writer"
+    stick_start
+done
+expect "the writer finishes without an error" wait "$writer"
+
+step "everything arrived"
+tv_forget
+expect "the TV reads what it wrote" tv cmp -n 67108864 /tmp/data "$disk"
+expect_equal "no disturbance in the kernel's log" "" "$(tv_disturbances)"
+tv eject "$disk"
+expect "the daemon ends well" stick_stop
+blob_download films "$WORK/films.img"
+expect "the blob holds it" cmp -n 67108864 "$WORK/data" "$WORK/films.img"

@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# The store dies while the TV writes and comes back: the TV sees a delay, and nothing that it synced is lost.
+
+azurite_start durable
+vm_start
+stick_config <<TOML
+[[store]]
+name = "cloud"
+type = "azure"
+endpoint = "$AZURITE_ENDPOINT"
+container = "$BLOB_CONTAINER"
+allow_http = true
+
+[[disk]]
+name = "films"
+store = "cloud"
+image = "films"
+
+[[gadget.lun]]
+disk = "films"
+removable = true
+TOML
+azurite_secrets cloud | stick_secrets
+blob_create films 64M
+stick_start
+disk=$(tv_wait_disk 0)
+head -c 32M /dev/urandom >"$WORK/data"
+vm_put "$WORK/data" /tmp/data
+
+step "the TV writes; the store dies in the middle and comes back"
+tv dd if=/tmp/data of="$disk" bs=64k oflag=direct conv=fsync &
+writer=$!
+tv_wait_written "$disk" 8
+azurite_kill
+expect "the writer waits" kill -0 "$writer"
+azurite_restart
+expect "the writer finishes without an error" wait "$writer"
+
+step "everything arrived"
+tv_forget
+expect "the TV reads what it wrote" tv cmp -n 33554432 /tmp/data "$disk"
+expect_equal "no disturbance in the kernel's log" "" "$(tv_disturbances)"
+tv eject "$disk"
+expect "the daemon ends well" stick_stop
+blob_download films "$WORK/films.img"
+expect "the blob holds it" cmp -n 33554432 "$WORK/data" "$WORK/films.img"
