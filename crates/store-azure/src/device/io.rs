@@ -1,0 +1,349 @@
+//! Reads, writes and clears of an open disk.
+
+use std::ops::Range;
+
+use block::{BlockError, Payload, RangeGuard, Result};
+use futures::future::try_join_all;
+use smallvec::SmallVec;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Inner, Mode, epoch::Raise, ownership::Ownership};
+use crate::{
+    client::{Failure, Retry},
+    error::AzureError,
+    service::{Blob, PageWrite},
+};
+
+/// A hole shorter than this inside a read is fetched along: a request costs more than its bytes.
+const WORTH_SKIPPING: u64 = 64 << 10;
+/// Unit in which zeroes inside a write are looked for, in bytes of the disk.
+const ZERO_UNIT: u64 = 64 << 10;
+/// A run of zeroes inside a write that is worth a request of its own.
+const WORTH_CLEARING: u64 = 256 << 10;
+/// Longest clear in one request: more would take the service longer than a request may.
+const MAX_CLEAR: u64 = 1 << 30;
+
+/// Raises the sequence number of a leased blob.
+pub(super) struct Raiser<'a> {
+    pub(super) blob: &'a Blob,
+    pub(super) lease: &'a str,
+    pub(super) deadline: Instant,
+}
+
+#[async_trait::async_trait]
+impl Raise for Raiser<'_> {
+    async fn raise(&self, to: u64) -> crate::error::Result<u64> {
+        self.blob
+            .raise_sequence_number(to, Some(self.lease), self.deadline)
+            .await
+    }
+}
+
+impl Inner {
+    pub(super) async fn read(&self, offset: u64, len: u32) -> Result<Payload> {
+        let deadline = self.blob.client().deadline();
+        if len == 0 {
+            return Ok(Payload::new());
+        }
+        let end = offset + u64::from(len);
+        let hole = self.exclusive() && self.map().is_hole(offset, end);
+        if let Mode::Owner { ownership, epoch } = &self.mode {
+            ownership.check(deadline).await?;
+            // What a lost write left in doubt must be settled before anybody sees it. No write was ever sent to a hole.
+            if !hole {
+                let raiser = self.raiser(ownership, deadline);
+                epoch.settle(&raiser).await.map_err(|error| self.failed(error))?;
+            }
+        }
+        if hole {
+            return Ok(Payload::zeroes(len as usize));
+        }
+        let runs = if self.exclusive() {
+            self.map().runs(offset, end, WORTH_SKIPPING, usize::MAX)
+        } else {
+            vec![(offset, end, true)]
+        };
+        let mut parts: SmallVec<[(Range<u64>, bool); 8]> = SmallVec::new();
+        for (start, end, data) in runs {
+            if data {
+                parts.extend(pieces(start..end, u64::from(self.io.request_size)).map(|piece| (piece, true)));
+            } else {
+                parts.push((start..end, false));
+            }
+        }
+        if let [(piece, true)] = &parts[..] {
+            return self.read_piece(piece.clone(), deadline).await;
+        }
+        let all = parts.into_iter().map(|(piece, data)| async move {
+            if data {
+                self.read_piece(piece, deadline).await
+            } else {
+                Ok(Payload::zeroes((piece.end - piece.start) as usize))
+            }
+        });
+        let mut whole = Payload::new();
+        for part in try_join_all(all).await? {
+            whole.append(part);
+        }
+        Ok(whole)
+    }
+
+    async fn read_piece(&self, piece: Range<u64>, deadline: Instant) -> Result<Payload> {
+        let length = (piece.end - piece.start) as u32;
+        let md5 = length <= self.io.md5_reads_up_to;
+        let result = self.blob.read_pages(piece.start, length, md5, deadline).await;
+        result.map_err(|error| self.failed(error))
+    }
+
+    pub(super) async fn write(&self, offset: u64, data: Payload) -> Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.blob.client().deadline();
+        let range = offset..offset + data.len() as u64;
+        let writes = split_write(offset, data, self.io.request_size);
+        let clears = writes.iter().any(|write| write.data.is_none());
+        let _guard = self.lock(range, clears, deadline).await?;
+        self.put_all(writes, deadline).await
+    }
+
+    pub(super) async fn clear(&self, offset: u64, len: u64) -> Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        let deadline = self.blob.client().deadline();
+        let _guard = self.lock(offset..offset + len, true, deadline).await?;
+        let writes = pieces(offset..offset + len, MAX_CLEAR)
+            .map(|piece| PageWrite {
+                offset: piece.start,
+                length: piece.end - piece.start,
+                data: None,
+            })
+            .collect();
+        self.put_all(writes, deadline).await
+    }
+
+    async fn lock(&self, range: Range<u64>, alone: bool, deadline: Instant) -> Result<RangeGuard> {
+        let lock = async {
+            if alone {
+                self.ranges.exclusive(range).await
+            } else {
+                self.ranges.shared(range).await
+            }
+        };
+        let late = |_| BlockError::unreachable(&self.name, "earlier requests on the same range are still waiting");
+        timeout_at(deadline, lock).await.map_err(late)
+    }
+
+    async fn put_all(&self, mut writes: SmallVec<[PageWrite; 8]>, deadline: Instant) -> Result<()> {
+        let Mode::Owner { ownership, .. } = &self.mode else {
+            return Err(BlockError::read_only(&self.name));
+        };
+        // Also for what needs no request: the disk must not pretend to write when it is not ours.
+        ownership.check(deadline).await?;
+        {
+            let mut map = self.map();
+            writes.retain(|write| write.data.is_some() || !map.is_hole(write.offset, write.offset + write.length));
+            for write in writes.iter().filter(|write| write.data.is_some()) {
+                map.mark_data(write.offset, write.offset + write.length);
+            }
+        }
+        match &writes[..] {
+            [] => Ok(()),
+            [one] => self.put(one, deadline).await,
+            _ => try_join_all(writes.iter().map(|write| self.put(write, deadline)))
+                .await
+                .map(|_| ()),
+        }
+    }
+
+    /// Writes or clears one piece, however often it takes, so that it takes effect at most once and never late.
+    async fn put(&self, write: &PageWrite, deadline: Instant) -> Result<()> {
+        let Mode::Owner { ownership, epoch } = &self.mode else {
+            return Err(BlockError::read_only(&self.name));
+        };
+        let raiser = self.raiser(ownership, deadline);
+        let mut retry = Retry::new(deadline);
+        loop {
+            ownership.check(deadline).await?;
+            let failure = match self.blob.client().slot(deadline).await {
+                Err(failure) => failure,
+                Ok(slot) => {
+                    let ticket = epoch.ticket(&raiser).await.map_err(|error| self.failed(error))?;
+                    let request = self
+                        .blob
+                        .put_pages(write, self.io.md5_writes, Some(ownership.lease()), ticket.number())
+                        .map_err(|error| self.failed(error))?;
+                    match self.blob.client().attempt(slot, &request, deadline).await {
+                        Ok(_) => {
+                            ticket.settle();
+                            break;
+                        }
+                        // The ticket goes unsettled: the next one comes with a raised number.
+                        Err(failure) if failure.unknown => failure,
+                        Err(Failure {
+                            error: AzureError::SequenceNumber { object },
+                            ..
+                        }) => {
+                            epoch.refused(ticket.number());
+                            ticket.settle();
+                            Failure {
+                                retry: true,
+                                ..Failure::refused(AzureError::SequenceNumber { object })
+                            }
+                        }
+                        Err(failure) => {
+                            ticket.settle();
+                            failure
+                        }
+                    }
+                }
+            };
+            retry.after(failure).await.map_err(|error| self.failed(error))?;
+        }
+        if write.data.is_none() {
+            self.map().mark_hole(write.offset, write.offset + write.length);
+        }
+        Ok(())
+    }
+
+    fn raiser<'a>(&'a self, ownership: &'a Ownership, deadline: Instant) -> Raiser<'a> {
+        Raiser {
+            blob: &self.blob,
+            lease: ownership.lease(),
+            deadline,
+        }
+    }
+
+    /// Puts an error into the block device's terms; a lost lease fences the disk at once.
+    pub(super) fn failed(&self, error: AzureError) -> BlockError {
+        if let (Mode::Owner { ownership, .. }, AzureError::LeaseLost { .. } | AzureError::Leased { .. }) =
+            (&self.mode, &error)
+        {
+            ownership.lose(&error, &self.monitor);
+        }
+        error.into_block(&self.name)
+    }
+}
+
+/// The range in pieces that end at multiples of `size`.
+fn pieces(range: Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> {
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        let start = at;
+        at = range.end.min((start / size + 1) * size);
+        (start < range.end).then_some(start..at)
+    })
+}
+
+/// A write as requests: cut at multiples of `request_size`, long runs of zeroes as clears.
+fn split_write(offset: u64, mut data: Payload, request_size: u32) -> SmallVec<[PageWrite; 8]> {
+    let mut writes = SmallVec::new();
+    for piece in pieces(offset..offset + data.len() as u64, u64::from(request_size)) {
+        let mut rest = data.split_to((piece.end - piece.start) as usize);
+        let mut push = |start: u64, payload: Payload, zero: bool| {
+            writes.push(PageWrite {
+                offset: start,
+                length: payload.len() as u64,
+                data: (!zero).then_some(payload),
+            });
+        };
+        let mut at = piece.start;
+        for (length, zero) in zero_runs(piece.start, &rest) {
+            push(at, rest.split_to(length as usize), zero);
+            at += length;
+        }
+    }
+    writes
+}
+
+/// Lengths of runs of data and of zeroes worth clearing.
+fn zero_runs(offset: u64, data: &Payload) -> SmallVec<[(u64, bool); 4]> {
+    let end = offset + data.len() as u64;
+    let mut runs: SmallVec<[(u64, bool); 4]> = SmallVec::new();
+    for unit in pieces(offset..end, ZERO_UNIT) {
+        let (from, to) = ((unit.start - offset) as usize, (unit.end - offset) as usize);
+        let zero = if from == 0 && to == data.len() {
+            data.is_zero()
+        } else {
+            data.slice(from, to).is_zero()
+        };
+        match runs.last_mut() {
+            Some((length, last)) if *last == zero => *length += (to - from) as u64,
+            _ => runs.push(((to - from) as u64, zero)),
+        }
+    }
+    if runs.len() == 1 {
+        return runs;
+    }
+    let mut merged: SmallVec<[(u64, bool); 4]> = SmallVec::new();
+    for (length, zero) in runs {
+        let zero = zero && length >= WORTH_CLEARING;
+        match merged.last_mut() {
+            Some((sum, last)) if *last == zero => *sum += length,
+            _ => merged.push((length, zero)),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(offset: u64, data: Vec<u8>) -> Vec<(u64, u64, bool)> {
+        let whole = data.clone();
+        let writes = split_write(offset, data.into(), 4 << 20);
+        for write in &writes {
+            let at = (write.offset - offset) as usize;
+            let part = &whole[at..at + write.length as usize];
+            match &write.data {
+                Some(data) => assert_eq!(data.to_vec(), part),
+                None => assert!(part.iter().all(|byte| *byte == 0)),
+            }
+        }
+        writes
+            .iter()
+            .map(|write| (write.offset, write.length, write.data.is_some()))
+            .collect()
+    }
+
+    #[test]
+    fn writes_are_cut_at_borders_of_the_service() {
+        assert_eq!(shape(512, vec![1; 1024]), [(512, 1024, true)]);
+        assert_eq!(
+            shape((4 << 20) - 512, vec![1; (4 << 20) + 1024]),
+            [
+                ((4 << 20) - 512, 512, true),
+                (4 << 20, 4 << 20, true),
+                (8 << 20, 512, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn zeroes_become_clears_where_it_pays() {
+        assert_eq!(shape(512, vec![0; 512]), [(512, 512, false)]);
+        let mut data = vec![0; 1 << 20];
+        data[0] = 1;
+        assert_eq!(
+            shape(0, data.clone()),
+            [(0, 64 << 10, true), (64 << 10, 960 << 10, false)]
+        );
+        data[(512 << 10) + 5] = 1;
+        data[(900 << 10) + 5] = 1;
+        assert_eq!(
+            shape(0, data),
+            [
+                (0, 64 << 10, true),
+                (64 << 10, 448 << 10, false),
+                (512 << 10, 64 << 10, true),
+                (576 << 10, 320 << 10, false),
+                (896 << 10, 128 << 10, true)
+            ]
+        );
+        let mut short = vec![1; 256 << 10];
+        short[64 << 10..128 << 10].fill(0);
+        assert_eq!(shape(0, short), [(0, 256 << 10, true)]);
+    }
+}

@@ -1,0 +1,162 @@
+//! Server-side copies that somebody waits for: a snapshot back onto its blob, an image to a new one.
+
+use std::time::Duration;
+
+use block::store::Progress;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::LABEL;
+use crate::{
+    device::{GENERATION, describe_owner, generation},
+    error::{AzureError, Result},
+    service::{Blob, CopyState},
+};
+
+/// First pause between looks at a copy; doubled up to [`LONGEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+/// Longest pause between looks at a copy.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+/// Ends what was begun when nobody waits for it any more.
+struct Cancel {
+    blob: Option<Blob>,
+    copy: Option<String>,
+    lease: Option<String>,
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        let (Some(blob), Ok(runtime)) = (self.blob.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let (copy, lease) = (self.copy.take(), self.lease.take());
+        runtime.spawn(async move {
+            if let Some(copy) = copy {
+                let _ = blob.abort_copy(&copy, lease.as_deref()).await;
+            }
+            if let Some(lease) = lease {
+                let _ = blob.release_lease(&lease).await;
+            }
+        });
+    }
+}
+
+/// Puts `blob` back to the content of `snapshot`, under a lease of its own.
+pub(super) async fn restore(
+    blob: &Blob,
+    snapshot: &Blob,
+    seconds: u64,
+    owner: &str,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let (before, source) = (blob.properties().await?, snapshot.properties().await?);
+    let lease = Uuid::new_v4().to_string();
+    match blob.acquire_lease(&lease, seconds).await {
+        Err(AzureError::Leased { object, .. }) => {
+            let detail = describe_owner(&before.metadata)
+                .map(|owner| format!(": {owner}"))
+                .unwrap_or_default();
+            return Err(AzureError::Leased { object, detail });
+        }
+        other => other?,
+    }
+    let mut cancel = Cancel {
+        blob: Some(blob.clone()),
+        copy: None,
+        lease: Some(lease.clone()),
+    };
+    // The copy would bring the snapshot's old generation back; ours must only ever grow.
+    let now = blob.properties().await?;
+    let mut metadata = source.metadata.clone();
+    metadata.remove(LABEL);
+    metadata.insert(GENERATION.to_owned(), (generation(&now.metadata) + 1).to_string());
+    metadata.insert("cloudstick_owner".to_owned(), crate::endpoint::encode_header(owner));
+    let at = OffsetDateTime::now_utc()
+        .replace_nanosecond(0)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let at = at
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default();
+    metadata.insert("cloudstick_since".to_owned(), at);
+    let started = match blob.start_copy(snapshot, &metadata, Some(&lease)).await {
+        Ok(state) => state,
+        // The answer to an attempt was lost and the next one met the copy of the first.
+        Err(AzureError::Conflict { code, .. }) if code == "PendingCopyOperation" => {
+            let missing = || AzureError::protocol(blob.label(), "a pending copy that nobody knows");
+            blob.properties().await?.copy.ok_or_else(missing)?
+        }
+        Err(error) => return Err(error),
+    };
+    cancel.copy = Some(started.id.clone());
+    wait(blob, started, Some((&lease, seconds)), source.length, progress).await?;
+    cancel.blob = None;
+    blob.release_lease(&lease).await
+}
+
+/// Copies `source` to `target`, which must not exist.
+pub(super) async fn copy_new(source: &Blob, target: &Blob, progress: Progress<'_>) -> Result<()> {
+    let properties = source.properties().await?;
+    properties.check_page_blob(source.label())?;
+    let mut metadata = properties.metadata.clone();
+    metadata.retain(|key, _| !matches!(key.as_str(), "cloudstick_owner" | "cloudstick_since" | LABEL));
+    metadata.insert(GENERATION.to_owned(), "0".to_owned());
+    let started = match target.start_copy(source, &metadata, None).await {
+        Err(AzureError::Changed { object }) => return Err(AzureError::AlreadyExists { object }),
+        other => other?,
+    };
+    let mut cancel = Cancel {
+        blob: Some(target.clone()),
+        copy: Some(started.id.clone()),
+        lease: None,
+    };
+    wait(target, started, None, properties.length, progress).await?;
+    cancel.blob = None;
+    Ok(())
+}
+
+/// Looks at a copy until it ends, and keeps the lease alive meanwhile.
+async fn wait(
+    blob: &Blob,
+    mut state: CopyState,
+    lease: Option<(&str, u64)>,
+    length: u64,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let id = state.id.clone();
+    let mut pause = FIRST_LOOK;
+    let mut renewed = Instant::now();
+    loop {
+        if let Some((done, all)) = state.progress {
+            progress(done, all);
+        }
+        match state.status.as_str() {
+            "success" => {
+                progress(length, length);
+                return Ok(());
+            }
+            "pending" => {}
+            other => {
+                return Err(AzureError::Conflict {
+                    object: blob.label().to_owned(),
+                    code: other.to_owned(),
+                    detail: format!("the copy onto it ended as \"{other}\"; it may be empty now: start again"),
+                });
+            }
+        }
+        sleep(pause).await;
+        pause = LONGEST_LOOK.min(pause * 2);
+        if let Some((lease, seconds)) = lease
+            && renewed.elapsed().as_secs() >= seconds / 4
+        {
+            let sent = Instant::now();
+            blob.acquire_lease(lease, seconds).await?;
+            renewed = sent;
+        }
+        let ours = blob.properties().await?.copy.filter(|copy| copy.id == id);
+        state = ours.ok_or_else(|| AzureError::Changed {
+            object: blob.label().to_owned(),
+        })?;
+    }
+}
