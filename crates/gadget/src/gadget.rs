@@ -68,6 +68,12 @@ pub struct MassStorageGadget {
     _watching: std_mpsc::Sender<()>,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    Create,
+    Adopt,
+}
+
 type Job = Box<dyn FnOnce(&mut Owner) + Send>;
 
 impl MassStorageGadget {
@@ -85,6 +91,32 @@ impl MassStorageGadget {
 
     /// As [`create`](Self::create), with other roots or another patience.
     pub async fn create_in(config: GadgetConfig, environment: Environment) -> Result<Self, GadgetError> {
+        let name = config.name.clone();
+        Self::start(config, environment, Start::Create)
+            .await?
+            .ok_or(GadgetError::InUse { name })
+    }
+
+    /// Takes over the gadget of this name that a process left when it was killed or [detached](Self::detach) it: the
+    /// host sees nothing of it. Its media stay in, see [`luns`](Self::luns).
+    ///
+    /// `None`, with nothing changed, if there is no such gadget, if it is half-made or not bound, or if it differs in what
+    /// a host would notice: ids, strings, serial, power, speed limit, controller, number and kind of LUNs, write
+    /// protection of a LUN with a medium. Then [`create`](Self::create) replaces it.
+    ///
+    /// # Errors
+    ///
+    /// [`InUse`](GadgetError::InUse) if its process lives, [`Config`](GadgetError::Config), and what the system says.
+    pub async fn adopt(config: GadgetConfig) -> Result<Option<Self>, GadgetError> {
+        Self::adopt_in(config, Environment::default()).await
+    }
+
+    /// As [`adopt`](Self::adopt), with other roots or another patience.
+    pub async fn adopt_in(config: GadgetConfig, environment: Environment) -> Result<Option<Self>, GadgetError> {
+        Self::start(config, environment, Start::Adopt).await
+    }
+
+    async fn start(config: GadgetConfig, environment: Environment, how: Start) -> Result<Option<Self>, GadgetError> {
         config.checked()?;
         let name = format!("{NAME_PREFIX}{}", config.name);
         let patience = environment.patience;
@@ -100,15 +132,14 @@ impl MassStorageGadget {
         let thread_events = events.clone();
         let body = move || {
             let finished = finished;
-            own(
-                &config,
-                environment,
-                &thread_watched,
-                &thread_events,
+            let life = Life {
+                how,
+                watched: thread_watched.clone(),
+                events: thread_events,
                 stop,
-                created,
                 queue,
-            );
+            };
+            life.run(&config, environment, created);
             thread_watched.stop();
             drop(finished);
         };
@@ -116,15 +147,15 @@ impl MassStorageGadget {
             .name("gadget-owner".into())
             .spawn(body)
             .map_err(system)?;
-        answer(&format!("creating gadget {name}"), patience, creation).await?;
-        Ok(Self {
+        let there = answer(&format!("creating gadget {name}"), patience, creation).await?;
+        Ok(there.then(|| Self {
             jobs: Some(jobs),
             done: Mutex::new(done),
             watched,
             events,
             patience,
             _watching: watching,
-        })
+        }))
     }
 
     /// Runs something on the owner's thread, with patience.
@@ -165,7 +196,7 @@ impl MassStorageGadget {
 
     /// Takes the gadget from the host as if the cable were pulled, and keeps the controller.
     pub async fn soft_disconnect(&self) -> Result<(), GadgetError> {
-        self.call("disconnecting", |owner| owner.pull_up(false)).await
+        self.call("disconnecting", Owner::soft_disconnect).await
     }
 
     /// Puts a medium into an empty, removable LUN. The host sees a new medium, not a new device.
@@ -219,6 +250,14 @@ impl MassStorageGadget {
         self.call("reading the LUNs", |owner| owner.luns.states()).await
     }
 
+    /// Lets go of the gadget without removing it: the host goes on using it, and another process can
+    /// [adopt](Self::adopt) it.
+    pub async fn detach(mut self) -> Result<(), GadgetError> {
+        let result = self.call("letting go of the gadget", Owner::detach).await;
+        self.jobs = None;
+        result
+    }
+
     /// Disconnects and removes the gadget.
     ///
     /// # Errors
@@ -243,38 +282,54 @@ impl Drop for MassStorageGadget {
     }
 }
 
-/// Body of the owner's thread: creates, works until the handle is gone, removes.
-fn own(
-    config: &GadgetConfig,
-    environment: Environment,
-    watched: &Arc<Watched>,
-    events: &broadcast::Sender<GadgetEvent>,
+/// The owner's thread.
+struct Life {
+    how: Start,
+    watched: Arc<Watched>,
+    events: broadcast::Sender<GadgetEvent>,
     stop: std_mpsc::Receiver<()>,
-    created: oneshot::Sender<Result<(), GadgetError>>,
-    mut queue: mpsc::Receiver<Job>,
-) {
-    let shadow = Arc::new(Shadow::new(config.luns.len()));
-    let poll = environment.poll;
-    let made = Owner::create(config, environment, shadow.clone(), watched.clone(), events.clone()).and_then(|owner| {
-        let function = owner.luns.function().to_owned();
-        watcher::watch_state(watched.clone(), events.clone())
-            .and_then(|()| watcher::watch_luns(function, shadow, config.luns.len(), poll, events.clone(), stop))
-            .map_err(|source| GadgetError::attribute("watch", owner.luns.function(), source))?;
-        Ok(owner)
-    });
-    let mut owner = match made {
-        Ok(owner) => owner,
-        Err(error) => {
-            // Nobody waiting any more is no error: everything has been undone.
-            let _ = created.send(Err(error));
+    queue: mpsc::Receiver<Job>,
+}
+
+impl Life {
+    /// Makes the gadget, works until the handle is gone, removes it. `created` gets whether there is a gadget.
+    fn run(self, config: &GadgetConfig, environment: Environment, created: oneshot::Sender<Result<bool, GadgetError>>) {
+        let (how, mut queue) = (self.how, self.queue);
+        let (watched, events) = (self.watched, self.events);
+        let shadow = Arc::new(Shadow::new(config.luns.len()));
+        let poll = environment.poll;
+        let owner = match how {
+            Start::Create => {
+                Owner::create(config, environment, shadow.clone(), watched.clone(), events.clone()).map(Some)
+            }
+            Start::Adopt => Owner::adopt(config, environment, shadow.clone(), watched.clone(), events.clone()),
+        };
+        let made = owner.and_then(|owner| {
+            let Some(owner) = owner else { return Ok(None) };
+            let function = owner.luns.function().to_owned();
+            watcher::watch_state(watched, events.clone())
+                .and_then(|()| watcher::watch_luns(function, shadow, config.luns.len(), poll, events, self.stop))
+                .map_err(|source| GadgetError::attribute("watch", owner.luns.function(), source))?;
+            Ok(Some(owner))
+        });
+        // When nobody waits for the answer any more, the owner is dropped, which undoes everything.
+        let mut owner = match made {
+            Ok(Some(owner)) => owner,
+            other => {
+                let _ = created.send(other.map(|_| false));
+                return;
+            }
+        };
+        if created.send(Ok(true)).is_err() {
+            if matches!(how, Start::Adopt) {
+                // It was there before; the host keeps it.
+                let _ = owner.detach();
+            }
             return;
         }
-    };
-    if created.send(Ok(())).is_err() {
-        return;
-    }
-    while let Some(job) = queue.blocking_recv() {
-        job(&mut owner);
+        while let Some(job) = queue.blocking_recv() {
+            job(&mut owner);
+        }
     }
 }
 

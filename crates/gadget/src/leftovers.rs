@@ -24,18 +24,24 @@ pub(crate) type Lock = Flock<File>;
 
 /// Removes the gadgets of processes that died, and no others. Returns their names in configfs.
 ///
+/// Spares the gadgets of these names ([`GadgetConfig::name`](crate::GadgetConfig::name)), which are to be
+/// [adopted](crate::MassStorageGadget::adopt).
+///
 /// # Errors
 ///
 /// When configfs cannot be read, or a leftover cannot be removed.
-pub async fn clean_leftovers() -> Result<Vec<String>, GadgetError> {
+pub async fn clean_leftovers(spared: &[&str]) -> Result<Vec<String>, GadgetError> {
     let environment = Environment::default();
     let patience = environment.patience;
+    let spared: Vec<_> = spared.iter().map(|name| format!("{NAME_PREFIX}{name}")).collect();
     crate::gadget::in_thread("removing leftover gadgets", patience, move || {
         if !environment.gadgets().is_dir() {
             return Ok(Vec::new());
         }
         let _guard = serialize(&environment)?;
-        clean(&environment, |name| name.starts_with(NAME_PREFIX))
+        clean(&environment, |name| {
+            name.starts_with(NAME_PREFIX) && !spared.iter().any(|spared| spared == name)
+        })
     })
     .await
 }

@@ -10,6 +10,7 @@
 //! Nothing here blocks a tokio worker: configfs attributes are written by a thread of the gadget's own, because a write
 //! to `lun.N/file` waits until the mass-storage thread has finished its command, which a stalled disk can delay.
 
+mod adopt;
 mod attribute;
 mod config;
 mod environment;

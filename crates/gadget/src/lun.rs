@@ -76,6 +76,16 @@ impl Luns {
         Ok(())
     }
 
+    /// Takes note of what is in already, in a gadget taken over.
+    pub(crate) fn note(&self) -> Result<(), GadgetError> {
+        for lun in 0..self.config.len() {
+            let medium = self.medium(lun)?;
+            self.shadow.begin(lun);
+            self.shadow.end(lun, medium);
+        }
+        Ok(())
+    }
+
     pub(crate) fn insert(&self, lun: usize, path: &Path, read_only: bool) -> Result<(), GadgetError> {
         let config = self.removable(lun)?;
         if let Some(medium) = self.medium(lun)? {

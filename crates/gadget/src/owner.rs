@@ -7,14 +7,13 @@ use tokio::sync::broadcast;
 use usb_gadget::{Class, Config, Gadget, Id, RegGadget, Strings, function::msd::Msd};
 
 use crate::{
-    Environment, GadgetConfig, GadgetError, GadgetEvent, NAME_PREFIX, attribute, leftovers, lun::Luns, serial,
-    shadow::Shadow, support, udc, watcher::Watched,
+    DeviceState, Environment, GadgetConfig, GadgetError, GadgetEvent, NAME_PREFIX, adopt, attribute, leftovers,
+    lun::Luns, serial, shadow::Shadow, support, udc, watcher::Watched,
 };
 
 /// A gadget in configfs. Dropping it takes it away again.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    // Order matters: the gadget goes before the lock that says it is ours.
     gadget: Option<RegGadget>,
     lock: Option<leftovers::Lock>,
     pub(crate) luns: Luns,
@@ -72,20 +71,77 @@ impl Owner {
         })
     }
 
+    /// Takes over a gadget that a dead process left bound, if it is what the configuration says; `None` if there is none
+    /// or another one, which is left as it is.
+    pub(crate) fn adopt(
+        config: &GadgetConfig,
+        environment: Environment,
+        shadow: Arc<Shadow>,
+        watched: Arc<Watched>,
+        events: broadcast::Sender<GadgetEvent>,
+    ) -> Result<Option<Self>, GadgetError> {
+        config.checked()?;
+        let name = format!("{NAME_PREFIX}{}", config.name);
+        let folder = environment.gadgets().join(&name);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let guard = leftovers::serialize(&environment)?;
+        let lock = leftovers::try_lock(&folder)?.ok_or_else(|| GadgetError::InUse { name: name.clone() })?;
+        let serial = config
+            .serial
+            .clone()
+            .unwrap_or_else(|| serial::derive(&environment).serial);
+        let (function, udc) = match adopt::compare(&folder, config, &serial)? {
+            Ok(found) => found,
+            Err(difference) => {
+                tracing::info!(
+                    gadget = name,
+                    difference,
+                    "a gadget left over is not what is configured"
+                );
+                return Ok(None);
+            }
+        };
+        let gadget = usb_gadget::registered()
+            .map_err(|source| GadgetError::attribute("read", &environment.gadgets(), source))?
+            .into_iter()
+            .find(|gadget| gadget.path() == folder);
+        drop(guard);
+        watched.set_udc(&udc);
+        watched.is_up();
+        let luns = Luns::new(function, config.luns.clone(), shadow, events);
+        luns.note()?;
+        tracing::info!(gadget = name, udc, "gadget of a process that died taken over");
+        Ok(Some(Self {
+            gadget,
+            lock: Some(lock),
+            luns,
+            environment,
+            wanted_udc: config.udc.clone(),
+            // Unknown, but with no host there, binding anew does no harm.
+            softly_disconnected: watched.state().state == DeviceState::NotAttached,
+            watched,
+        }))
+    }
+
     fn gadget(&self) -> Result<&RegGadget, GadgetError> {
         self.gadget.as_ref().ok_or(GadgetError::Removed)
     }
 
-    /// Binds the controller, or pulls the data line up again after a soft disconnect. Does nothing if connected.
+    /// Binds the controller; does nothing if connected.
+    ///
+    /// After a soft disconnect it is bound anew: `soft_connect` alone does not switch the driver's callbacks on again
+    /// (`soft_connect_store`, `udc/core.c`, without `usb_gadget_enable_async_callbacks`), so that controllers which have
+    /// that switch answer no host.
     pub(crate) fn connect(&mut self) -> Result<(), GadgetError> {
-        let gadget = self.gadget()?;
         if self.bound_udc()?.is_some() {
-            return if self.softly_disconnected {
-                self.pull_up(true)
-            } else {
-                Ok(())
-            };
+            if !self.softly_disconnected {
+                return Ok(());
+            }
+            self.disconnect()?;
         }
+        let gadget = self.gadget()?;
         let udc = udc::choose(&self.environment, self.wanted_udc.as_deref())?;
         if let Some(owner) = udc.gadget {
             return Err(GadgetError::UdcBusy { udc: udc.name, owner });
@@ -100,14 +156,15 @@ impl Owner {
                 name: udc.name.clone(),
                 present: String::new(),
             })?;
-        gadget.bind(Some(&controller)).map_err(|error| match error.kind() {
+        self.watched.raise();
+        let bound = gadget.bind(Some(&controller)).inspect_err(|_| self.watched.lower());
+        bound.map_err(|error| match error.kind() {
             io::ErrorKind::ResourceBusy => GadgetError::UdcBusy {
                 owner: self.owner_of(&udc.name),
                 udc: udc.name.clone(),
             },
             _ => GadgetError::attribute("bind", &attribute, error),
         })?;
-        self.watched.wake();
         tracing::info!(udc = udc.name, "gadget connected");
         Ok(())
     }
@@ -122,30 +179,19 @@ impl Owner {
             tracing::info!("gadget disconnected");
         }
         self.softly_disconnected = false;
-        self.watched.wake();
+        self.watched.lower();
         Ok(())
     }
 
-    /// Lets go of the data line, or pulls it up, keeping the controller: to the host a cable pulled and plugged.
-    pub(crate) fn pull_up(&mut self, up: bool) -> Result<(), GadgetError> {
-        let Some(udc) = self.bound_udc()? else {
-            return if up { self.connect() } else { Ok(()) };
+    /// Lets go of the data line, keeping the controller: to the host, the cable is pulled.
+    pub(crate) fn soft_disconnect(&mut self) -> Result<(), GadgetError> {
+        let Some(udc) = self.bound_udc()?.filter(|_| !self.softly_disconnected) else {
+            return Ok(());
         };
         let path = self.environment.udc_class().join(&udc).join("soft_connect");
-        let word: &[u8] = if up { b"connect" } else { b"disconnect" };
-        match attribute::write(&path, word) {
-            Ok(()) => {}
-            // The kernel's answer for a controller nobody is bound to (`soft_connect_store`, `udc/core.c`).
-            Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => {
-                return Err(GadgetError::UdcBusy {
-                    owner: self.owner_of(&udc),
-                    udc,
-                });
-            }
-            Err(error) => return Err(GadgetError::attribute("write", &path, error)),
-        }
-        self.softly_disconnected = !up;
-        self.watched.wake();
+        attribute::write(&path, b"disconnect").map_err(|source| GadgetError::attribute("write", &path, source))?;
+        self.softly_disconnected = true;
+        self.watched.lower();
         Ok(())
     }
 
@@ -157,8 +203,15 @@ impl Owner {
             .remove()
             .map_err(|source| GadgetError::attribute("remove", &path, source));
         self.lock = None;
-        self.watched.wake();
+        self.watched.lower();
         result
+    }
+
+    /// Forgets the gadget, which stays as it is for another process to adopt.
+    pub(crate) fn detach(&mut self) -> Result<(), GadgetError> {
+        self.gadget.take().ok_or(GadgetError::Removed)?.detach();
+        self.lock = None;
+        Ok(())
     }
 
     fn bound_udc(&self) -> Result<Option<String>, GadgetError> {
@@ -172,6 +225,16 @@ impl Owner {
             "of another driver".to_owned()
         } else {
             function
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if self.gadget.is_some()
+            && let Err(error) = self.remove()
+        {
+            tracing::warn!(%error, "cannot remove the gadget; it is removed at the next start");
         }
     }
 }

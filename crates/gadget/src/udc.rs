@@ -143,9 +143,9 @@ impl fmt::Display for DeviceState {
 pub struct UdcState {
     /// The controller.
     pub udc: String,
-    /// Whether the gadget is bound to it. While it is not, the state may be that of another gadget.
+    /// Whether the gadget is bound to it.
     pub bound: bool,
-    /// The state of the device.
+    /// The state of the device; `NotAttached` while the gadget is not bound or softly disconnected.
     pub state: DeviceState,
     /// The speed the host runs it at.
     pub speed: Speed,
@@ -158,7 +158,7 @@ pub struct Udc {
     pub name: String,
     /// The gadget bound to it, by its name in configfs (or of a legacy driver like `g_mass_storage`).
     pub gadget: Option<String>,
-    /// State of the device.
+    /// State of the device. The kernel leaves it as it was when a gadget is unbound.
     pub state: DeviceState,
     /// Speed the host runs it at.
     pub speed: Speed,

@@ -5,11 +5,11 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek},
+    io::Read,
     os::fd::AsFd,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -25,6 +25,18 @@ use tokio::sync::broadcast;
 
 use crate::{DeviceState, Environment, GadgetEvent, Speed, UdcState, attribute, shadow::Shadow, udc};
 
+/// Our data line. `state` alone does not do: the core leaves it as it was when a gadget lets go of the line or of the
+/// controller (`gadget_unbind_driver`, `udc/core.c`), so it may still say "configured" from before.
+#[derive(Debug)]
+enum Line {
+    /// Not pulled up: whatever the attribute says is old.
+    Down,
+    /// Pulled up; old until the kernel has notified on this file, which was read before.
+    Raising(File),
+    /// The attribute is right.
+    Up,
+}
+
 /// What is watched, shared by the handle, the owner and the watching thread.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -32,6 +44,7 @@ pub(crate) struct Watched {
     /// Name of the gadget in configfs.
     gadget: String,
     udc: Mutex<String>,
+    line: Mutex<Line>,
     wake: EventFd,
     stop: AtomicBool,
 }
@@ -43,6 +56,7 @@ impl Watched {
             environment,
             gadget,
             udc: Mutex::default(),
+            line: Mutex::new(Line::Down),
             wake,
             stop: AtomicBool::new(false),
         })
@@ -68,33 +82,75 @@ impl Watched {
         self.wake();
     }
 
-    /// The state as it is now.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // Each assignment is whole, so a panic elsewhere does no harm.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called before the line is pulled up.
+    pub(crate) fn raise(&self) {
+        let armed = File::open(self.folder().join("state")).and_then(|mut file| {
+            file.read_to_end(&mut Vec::new())?;
+            Ok(file)
+        });
+        *self.line() = armed.map_or(Line::Up, Line::Raising);
+        self.wake();
+    }
+
+    /// To be called when the line is known to be up, as in a gadget taken over.
+    pub(crate) fn is_up(&self) {
+        *self.line() = Line::Up;
+        self.wake();
+    }
+
+    /// To be called when the line has been let go.
+    pub(crate) fn lower(&self) {
+        *self.line() = Line::Down;
+        self.wake();
+    }
+
+    /// Whether the attribute can be believed; if not yet, the file on which the kernel will notify.
+    fn settle(&self) -> Result<(), Option<File>> {
+        let mut line = self.line();
+        match &*line {
+            Line::Up => Ok(()),
+            Line::Down => Err(None),
+            Line::Raising(file) => {
+                let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+                let polled = poll(&mut fds, PollTimeout::ZERO);
+                let notified = fds[0]
+                    .revents()
+                    .is_some_and(|events| events.contains(PollFlags::POLLPRI));
+                if polled.is_ok() && !notified {
+                    return Err(file.try_clone().ok());
+                }
+                *line = Line::Up;
+                Ok(())
+            }
+        }
+    }
+
+    /// The state as it is now. What the controller does for another gadget, or did before, is not ours.
     pub(crate) fn state(&self) -> UdcState {
+        let settled = self.settle().is_ok();
         let udc = self.udc();
         let folder = self.folder();
         let bound = attribute::read(&folder.join("function")).is_ok_and(|owner| owner == self.gadget);
+        let (state, speed) = match udc::state_of(&folder) {
+            DeviceState::Absent => (DeviceState::Absent, Speed::Unknown),
+            state if bound && settled => (state, udc::speed_of(&folder)),
+            _ => (DeviceState::NotAttached, Speed::Unknown),
+        };
         UdcState {
-            bound,
-            state: udc::state_of(&folder),
-            speed: udc::speed_of(&folder),
             udc,
+            bound,
+            state,
+            speed,
         }
     }
 
     fn folder(&self) -> PathBuf {
         self.environment.udc_class().join(self.udc())
-    }
-
-    /// The state as far as it concerns this gadget: what the controller does for another one is not our affair.
-    fn own_state(&self) -> (DeviceState, Speed) {
-        match self.state() {
-            UdcState {
-                state: DeviceState::Absent,
-                ..
-            } => (DeviceState::Absent, Speed::Unknown),
-            UdcState { bound: false, .. } => (DeviceState::NotAttached, Speed::Unknown),
-            UdcState { state, speed, .. } => (state, speed),
-        }
     }
 }
 
@@ -106,12 +162,15 @@ pub(crate) fn watch_state(watched: Arc<Watched>, events: broadcast::Sender<Gadge
     thread::Builder::new().name("gadget-state".into()).spawn(move || {
         let mut last = (DeviceState::NotAttached, Speed::Unknown);
         while !watched.stop.load(Ordering::Acquire) {
-            let mut attribute = File::open(watched.folder().join("state")).ok();
-            if let Some(file) = &mut attribute {
-                // poll(2) reports changes since this read.
-                let _ = file.read_to_end(&mut Vec::new()).and_then(|_| file.rewind());
-            }
-            let now = watched.own_state();
+            let attribute = match watched.settle() {
+                Ok(()) => File::open(watched.folder().join("state")).ok().inspect(|mut file| {
+                    // poll(2) reports changes since this read.
+                    let _ = file.read_to_end(&mut Vec::new());
+                }),
+                Err(armed) => armed,
+            };
+            let state = watched.state();
+            let now = (state.state, state.speed);
             if now != last {
                 last = now;
                 tracing::info!(state = %now.0, speed = %now.1, "USB state changed");
@@ -180,6 +239,12 @@ mod tests {
         add_udc(&environment, "a.usb", "cloud-stick-0");
         let watched = Arc::new(Watched::new(environment.clone(), "cloud-stick-0".into()).unwrap());
         watched.set_udc("a.usb");
+        assert_eq!(
+            watched.state().state,
+            DeviceState::NotAttached,
+            "old news before the line is up"
+        );
+        watched.is_up();
         let (sender, mut events) = broadcast::channel(16);
         watch_state(watched.clone(), sender).unwrap();
         let configured = GadgetEvent::StateChanged {
