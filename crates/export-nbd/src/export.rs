@@ -82,7 +82,7 @@ impl BlockSizes {
         let maximum = memory.clamp(1 << 20, MAX_REQUEST);
         Self {
             minimum,
-            preferred: properties.physical_block_size.max(minimum).max(4096).min(1 << 20),
+            preferred: properties.physical_block_size.max(minimum).clamp(4096, 1 << 20),
             maximum,
         }
     }

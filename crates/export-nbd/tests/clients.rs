@@ -1,4 +1,5 @@
 //! Other people's clients: libnbd's tools, QEMU's and fio.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, their helpers too")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The conformance suite, through the server and a client written for it: everything a disk promises must survive
 //! the way through the protocol.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, their helpers too")]
 
 mod support;
 

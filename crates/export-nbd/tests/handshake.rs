@@ -1,4 +1,5 @@
 //! The handshake, byte by byte: every option, and every way to get one wrong.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, their helpers too")]
 
 mod support;
 

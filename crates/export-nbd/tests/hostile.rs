@@ -1,5 +1,6 @@
 //! Clients that break the protocol, stall or vanish: the server stays up, others are not disturbed, nothing is written
 //! that was not sent whole.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, their helpers too")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The transmission phase, byte by byte: commands, flags, order of replies, errors.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, their helpers too")]
 
 mod support;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use block::{BlockError, Disk, Payload, WriteFlags, ZeroFlags};
+use block::{BlockError, Disk, Extent, Payload, WriteFlags, ZeroFlags};
 
 use super::{
     budget::Cost,
@@ -19,8 +19,8 @@ use crate::{
 /// Longest range asked of the disk at once for a block status, in bytes: bounds what its answer may take.
 const EXTENTS_STEP: u64 = 1 << 30;
 
-/// What a block status request is charged, in bytes.
-const EXTENTS_WEIGHT: u32 = 1 << 20;
+/// What a block status request is charged, in bytes: an extent for each page of a step.
+const EXTENTS_WEIGHT: u32 = (EXTENTS_STEP / 4096) as u32 * size_of::<Extent>() as u32;
 
 /// Length of one read of a read-ahead, in bytes.
 const CACHE_STEP: u64 = 1 << 20;
