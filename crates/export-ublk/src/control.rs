@@ -94,6 +94,7 @@ fn failed(op: u32, id: u32, source: io::Error) -> UblkError {
         sys::UBLK_U_CMD_GET_FEATURES => "asking for features",
         sys::UBLK_U_CMD_GET_DEV_INFO => "asking for the state",
         sys::UBLK_U_CMD_GET_PARAMS => "asking for parameters",
+        sys::UBLK_U_CMD_ADD_DEV => "adding the device",
         sys::UBLK_U_CMD_STOP_DEV => "stopping",
         sys::UBLK_U_CMD_DEL_DEV_ASYNC => "deleting",
         sys::UBLK_U_CMD_START_USER_RECOVERY => "starting the recovery",
@@ -108,6 +109,15 @@ pub(crate) fn features() -> Result<u64, UblkError> {
     let mut bits = [0; 8];
     command(sys::UBLK_U_CMD_GET_FEATURES, u32::MAX, 0, Some(&mut bits))?;
     Ok(u64::from_ne_bytes(bits))
+}
+
+/// Adds a device with the number and the properties in `info`.
+pub(crate) fn add(info: &sys::ublksrv_ctrl_dev_info) -> Result<(), UblkError> {
+    // SAFETY: plain integers without padding; same size.
+    let mut bytes = unsafe {
+        std::mem::transmute::<sys::ublksrv_ctrl_dev_info, [u8; size_of::<sys::ublksrv_ctrl_dev_info>()]>(*info)
+    };
+    command(sys::UBLK_U_CMD_ADD_DEV, info.dev_id, 0, Some(&mut bytes))
 }
 
 /// What the driver knows of a device; `None` if there is no such device.

@@ -217,14 +217,26 @@ impl Launch<'_> {
         // The driver allows no more queues than processors, and says how many it made; libublk asks for them all.
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let queues = usize::from(self.options.queues).min(processors) as u16;
-        let flags = match old {
-            Some(_) => UblkFlags::UBLK_DEV_F_RECOVER_DEV,
-            None => UblkFlags::UBLK_DEV_F_ADD_DEV,
+        let (id, flags) = match (old, self.options.id) {
+            (Some(id), _) => (Some(id), UblkFlags::UBLK_DEV_F_RECOVER_DEV),
+            (None, None) => (None, UblkFlags::UBLK_DEV_F_ADD_DEV),
+            (None, Some(id)) => {
+                // Not left to libublk 0.4: when the number is taken, it deletes the device that has it.
+                control::add(&sys::ublksrv_ctrl_dev_info {
+                    dev_id: id,
+                    nr_hw_queues: queues,
+                    queue_depth: self.options.depth,
+                    max_io_buf_bytes: self.options.max_io,
+                    flags: FLAGS,
+                    ublksrv_flags: state::tag(self.name),
+                    ..Default::default()
+                })?;
+                (Some(id), UblkFlags::empty())
+            }
         };
-        let wanted = old.or(self.options.id);
         UblkCtrlBuilder::default()
             .name("cloud-stick")
-            .id(wanted.map_or(-1, |id| id as i32))
+            .id(id.map_or(-1, |id| id as i32))
             .nr_queues(queues)
             .depth(self.options.depth)
             .io_buf_bytes(self.options.max_io)
@@ -232,7 +244,7 @@ impl Launch<'_> {
             .ctrl_target_flags(state::tag(self.name))
             .dev_flags(flags)
             .build()
-            .map_err(|error| lib_error(wanted, "adding the device", &error))
+            .map_err(|error| lib_error(id, "adding the device", &error))
     }
 
     fn start_device(&self, ctrl: &UblkCtrl, id: u32) -> Result<Launched, UblkError> {

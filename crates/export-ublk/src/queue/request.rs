@@ -32,10 +32,15 @@ pub(super) enum Request {
 impl Request {
     /// Reads a descriptor; `None` if it asks for something that was never offered.
     pub(super) fn decode(desc: &sys::ublksrv_io_desc) -> Option<Self> {
+        let op = desc.op_flags & 0xff;
+        if op == sys::UBLK_IO_OP_FLUSH {
+            // A flush has no position; the kernel leaves -1 there.
+            return Some(Self::Flush);
+        }
         let offset = desc.start_sector.checked_mul(SECTOR)?;
         let length = u64::from(desc.nr_sectors) * SECTOR;
         let has = |flag: u32| desc.op_flags & flag != 0;
-        Some(match desc.op_flags & 0xff {
+        Some(match op {
             sys::UBLK_IO_OP_READ => Self::Read {
                 offset,
                 len: u32::try_from(length).ok()?,
@@ -52,7 +57,6 @@ impl Request {
                 fua: has(sys::UBLK_IO_F_FUA),
             },
             sys::UBLK_IO_OP_DISCARD => Self::Discard { offset, len: length },
-            sys::UBLK_IO_OP_FLUSH => Self::Flush,
             _ => return None,
         })
     }
@@ -105,7 +109,7 @@ mod tests {
             })
         );
         assert_eq!(
-            Request::decode(&desc(sys::UBLK_IO_OP_FLUSH, 0, 0)),
+            Request::decode(&desc(sys::UBLK_IO_OP_FLUSH, u64::MAX, 0)),
             Some(Request::Flush)
         );
     }

@@ -109,11 +109,38 @@ pub(crate) fn serve(
     };
     server.watch_mailbox();
     ready(Ok(()));
-    server.run();
+    let end = server.run();
+    drop(server);
+    if end == End::Left {
+        leave(queue);
+    }
+}
+
+/// How a queue ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The driver has taken all its commands back.
+    Down,
+    /// The driver still has commands; they end with the ring, which ends with this thread.
+    Left,
+}
+
+/// Lets go of a queue whose commands are still with the driver.
+///
+/// Dropping it would unregister the ring's files first, and that waits for all commands for ever (Linux before 6.13).
+/// What else the drop does is done here: as long as the descriptors are mapped, the driver takes the device for served.
+fn leave(queue: UblkQueue<'_>) {
+    let descriptors = std::ptr::from_ref(queue.get_iod(0)).cast_mut().cast();
+    // SAFETY: sysconf has no preconditions.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    let length = (queue.get_depth() as usize * size_of::<sys::ublksrv_io_desc>()).next_multiple_of(page);
+    std::mem::forget(queue);
+    // SAFETY: the mapping that UblkQueue::new made, as long as it made it; nobody else can reach it any more.
+    unsafe { libc::munmap(descriptors, length) };
 }
 
 impl<'d> Server<'d> {
-    fn run(&mut self) {
+    fn run(&mut self) -> End {
         let mut events = Vec::with_capacity(self.slots.len() + 2);
         let mut woken = Vec::with_capacity(self.slots.len());
         loop {
@@ -125,7 +152,7 @@ impl<'d> Server<'d> {
             if self.detaching && self.busy == 0 {
                 // Commits of what was just finished must reach the kernel; new requests are left to the next server.
                 let _ = self.queue.flush_and_wake_io_tasks(|_, _, _| {}, 0);
-                return;
+                return End::Left;
             }
             self.set_timer();
             // One system call submits all answers and waits for whatever comes next.
@@ -145,14 +172,14 @@ impl<'d> Server<'d> {
                 Ok(_) => {}
                 // A debugger or the freezer; signals are blocked in this thread.
                 Err(LibError::IOError(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(LibError::QueueIsDown) => return,
+                Err(LibError::QueueIsDown) => return End::Down,
                 Err(error) => {
                     tracing::error!(
                         "/dev/ublkb{} queue {}: {error}: not served any more",
                         self.queue.dev.dev_info.dev_id,
                         self.queue.get_qid()
                     );
-                    return;
+                    return End::Left;
                 }
             }
             for event in events.drain(..) {
@@ -253,7 +280,12 @@ impl<'d> Server<'d> {
             Ok(None) => self.answer(tag, request.done()),
             Err(error) => {
                 tracing::warn!(?request, "{error}");
-                self.answer(tag, -errno(&error));
+                let number = match (request, errno(&error)) {
+                    // The kernel takes a flush that is not supported for one that is not needed.
+                    (Request::Flush, libc::EOPNOTSUPP) => libc::EIO,
+                    (_, number) => number,
+                };
+                self.answer(tag, -number);
             }
         }
     }

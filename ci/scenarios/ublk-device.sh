@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+# The ublk front end on a real kernel: what is advertised, what arrives, errors, deadlines, taking over, removal.
+
+# shellcheck source=ublk.inc
+. "$REPOSITORY/ci/scenarios/ublk.inc"
+ublk_build
+VM_SPEED=none VM_MODULES=ublk_drv vm_start
+ublk_put
+
+step "what the kernel has"
+stick ublk-check support
+
+step "every check, in the guest"
+stick_script <<'END'
+timeout 200 ublk-check checks 2>/tmp/checks.log || { tail -n 60 /tmp/checks.log >&2; exit 1; }
+END
+
+step "nothing is left, and the kernel had no complaint"
+expect_equal "no device left" "" "$(stick ls /sys/class/ublk-char)"
+expect_equal "no warning of the kernel" "" "$(stick sh -c 'dmesg | grep -E "WARNING:|BUG:|Oops|hung task|general protection" || true')"
