@@ -5,7 +5,7 @@ vm_start
 
 step "commands in the guest: output, exit code, input, side by side"
 expect_equal "the command's output" "one two" "$(stick echo one two)"
-expect_equal "arguments survive quoting" "a 'b' \$c" "$(stick echo "a 'b' \$c")"
+expect_equal "arguments survive quoting" "a 'b' \$c  x" "$(stick printf %s "a 'b' \$c  x")"
 code=0
 stick sh -c 'exit 7' || code=$?
 expect_equal "the exit code" 7 "$code"

@@ -3,24 +3,7 @@
 
 azurite_start durable
 vm_start
-stick_config <<TOML
-[[store]]
-name = "cloud"
-type = "azure"
-endpoint = "$AZURITE_ENDPOINT"
-container = "$BLOB_CONTAINER"
-allow_http = true
-
-[[disk]]
-name = "films"
-store = "cloud"
-image = "films"
-
-[[gadget.lun]]
-disk = "films"
-removable = true
-TOML
-azurite_secrets cloud | stick_secrets
+stick_with_blob films
 blob_create films 64M
 stick_start
 disk=$(tv_wait_disk 0)

@@ -72,6 +72,7 @@ fetch_root() {
         ln -sf /proc/mounts etc/mtab
         # Links that update-alternatives would complete lead nowhere here.
         find . -lname '/etc/alternatives/*' -delete
+        ln -sf dash bin/sh
         # Busybox fills every name that no package brought.
         local name
         while read -r name; do

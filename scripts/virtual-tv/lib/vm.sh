@@ -57,10 +57,16 @@ vm_stop() {
 }
 
 # vm_run COMMAND ARGUMENTS...: runs it in the guest, without input; its output, its exit code.
-vm_run() { vm_job "${*@Q}" </dev/null; }
+vm_run() { vm_job "$(vm_quote "$@")" </dev/null; }
 
 # vm_pipe COMMAND ARGUMENTS...: the same with this command's input.
-vm_pipe() { vm_job "${*@Q}"; }
+vm_pipe() { vm_job "$(vm_quote "$@")"; }
+
+# vm_quote WORD...: the words as a POSIX shell reads them back (bash's own quoting of odd characters is bash only).
+vm_quote() {
+    local word quote="'\\''"
+    for word in "$@"; do printf "'%s' " "${word//\'/$quote}"; done
+}
 
 # vm_script: runs the shell script that comes on the input.
 vm_script() { vm_job "$(cat)" </dev/null; }

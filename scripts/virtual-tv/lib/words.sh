@@ -58,9 +58,9 @@ tv_disturbances() { vm_run sh /share/guest/tv disturbances; }
 cable_out() { vm_run sh /share/guest/stick cable disconnect; }
 cable_in() { vm_run sh /share/guest/stick cable connect; }
 
-# stick_config [FILE]: the configuration comes on the input. stick_secrets: the same for the secrets file.
+# stick_config: the configuration comes on the input. stick_secrets: the same for the secrets file.
 CONFIG=/etc/cloud-stick/gadget-manager.toml
-stick_config() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && cat >"$1"' sh "${1:-$CONFIG}"; }
+stick_config() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && cat >"$1"' sh "$CONFIG"; }
 stick_secrets() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && umask 077 && cat >/etc/cloud-stick/secrets.toml'; }
 
 # stick_install: puts gadget-manager into the guest.
@@ -68,6 +68,38 @@ stick_install() {
     local program=${GADGET_MANAGER:-$REPOSITORY/target/virtual-tv/bin/gadget-manager}
     [[ -x $program ]] || die "$program is missing" "Build it with scripts/virtual-tv/build."
     vm_run test -x /usr/local/bin/gadget-manager || vm_put "$program" /usr/local/bin/gadget-manager
+}
+
+# stick_with_blob IMAGE...: the configuration of a stick with one LUN per page blob in Azurite, and its secrets.
+stick_with_blob() {
+    local image
+    {
+        cat <<TOML
+[[store]]
+name = "cloud"
+type = "azure"
+endpoint = "$AZURITE_ENDPOINT"
+container = "$BLOB_CONTAINER"
+allow_http = true
+
+[gadget]
+product = "Cloud Stick"
+TOML
+        for image in "$@"; do
+            cat <<TOML
+
+[[disk]]
+name = "$image"
+store = "cloud"
+image = "$image"
+
+[[gadget.lun]]
+disk = "$image"
+removable = true
+TOML
+        done
+    } | stick_config
+    azurite_secrets cloud | stick_secrets
 }
 
 # gadget_manager ARGUMENTS...: runs a command of it on the stick, with the scenario's configuration.
@@ -105,7 +137,7 @@ make_tree() {
 
 # put_tree FOLDER PATH: a folder of this machine into the guest, with its checksums as PATH.sha256.
 put_tree() {
-    tar -C "$1" -cf - . | vm_pipe sh -c 'mkdir -p "$1" && tar -C "$1" -xf -' sh "$2"
+    tar -C "$1" -cf - . | vm_pipe sh -c 'mkdir -p "$1" && tar -C "$1" -xmf -' sh "$2"
     vm_put "$1.sha256" "$2.sha256"
 }
 
