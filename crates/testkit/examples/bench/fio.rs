@@ -1,0 +1,117 @@
+//! The load: fio's NBD client.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use testkit::program;
+use tokio::process::Command;
+
+/// What a client does all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Workload {
+    pub(crate) write: bool,
+    pub(crate) random: bool,
+    /// Bytes of one request.
+    pub(crate) block: u64,
+    /// Requests under way at once.
+    pub(crate) depth: usize,
+}
+
+/// The four workloads of the page.
+pub(crate) const WORKLOADS: [Workload; 4] = [
+    Workload {
+        write: false,
+        random: false,
+        block: 1 << 20,
+        depth: 8,
+    },
+    Workload {
+        write: true,
+        random: false,
+        block: 1 << 20,
+        depth: 8,
+    },
+    Workload {
+        write: false,
+        random: true,
+        block: 4 << 10,
+        depth: 16,
+    },
+    Workload {
+        write: true,
+        random: true,
+        block: 4 << 10,
+        depth: 16,
+    },
+];
+
+impl Workload {
+    pub(crate) fn name(self) -> String {
+        let order = if self.random { "random" } else { "sequential" };
+        let what = if self.write { "write" } else { "read" };
+        let block = if self.block >= 1 << 20 {
+            format!("{} MiB", self.block >> 20)
+        } else {
+            format!("{} KiB", self.block >> 10)
+        };
+        format!("{order} {what} {block} x {}", self.depth)
+    }
+}
+
+/// What went through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+}
+
+/// Runs a workload against the NBD server behind a Unix socket, on its first `size` bytes.
+pub(crate) async fn run(socket: &Path, size: u64, workload: Workload, duration: Duration) -> Result<Load> {
+    let direction = if workload.write { "write" } else { "read" };
+    let order = if workload.random { "rand" } else { "" };
+    let output = Command::new(program::locate("fio"))
+        .args([
+            "--name=bench",
+            "--ioengine=nbd",
+            "--output-format=json",
+            "--eta=never",
+            "--time_based",
+            "--norandommap",
+        ])
+        .arg(format!("--uri=nbd+unix:///?socket={}", socket.display()))
+        .arg(format!("--rw={order}{direction}"))
+        .arg(format!("--bs={}", workload.block))
+        .arg(format!("--iodepth={}", workload.depth))
+        .arg(format!("--size={size}"))
+        .arg(format!("--runtime={}", duration.as_secs()))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cannot run fio")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("fio failed: {text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // A warning may stand before the JSON.
+    let json = text
+        .find('{')
+        .and_then(|start| text.get(start..))
+        .context("fio printed no JSON")?;
+    let json: Value = serde_json::from_str(json).context("fio's JSON")?;
+    let job = &json["jobs"][0];
+    if job["error"].as_i64() != Some(0) {
+        bail!("fio met error {}", job["error"]);
+    }
+    let part = &job[direction];
+    let bytes = part["io_bytes"].as_u64().context("fio told no io_bytes")?;
+    let milliseconds = part["runtime"].as_f64().context("fio told no runtime")?;
+    if bytes == 0 || milliseconds <= 0.0 {
+        bail!("fio moved nothing");
+    }
+    Ok(Load {
+        bytes,
+        seconds: milliseconds / 1e3,
+    })
+}
