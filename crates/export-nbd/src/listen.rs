@@ -3,7 +3,10 @@
 use std::{
     fmt, fs, io,
     net::SocketAddr,
-    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        net,
+    },
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
@@ -180,6 +183,8 @@ async fn make_room(path: &Path, address: &Address) -> Result<(), BindError> {
 /// to a socket with others, and nothing is overwritten that came in between.
 fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    // A path that is too long for clients must not pass because the temporary one is shorter.
+    net::SocketAddr::from_pathname(path)?;
     let unique = format!(".nbd-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let temporary = path.with_file_name(unique);
     let listener = UnixListener::bind(&temporary)?;
@@ -265,13 +270,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_taken_port_and_a_missing_folder_are_told_apart() {
+    async fn a_taken_port_is_told_from_a_path_that_cannot_be() {
         let (_listener, address) = Listener::bind(Listen::Tcp("127.0.0.1:0".parse().unwrap()))
             .await
             .unwrap();
         let Address::Tcp(taken) = address else { panic!("TCP") };
         let second = Listener::bind(Listen::Tcp(taken)).await;
         assert!(matches!(second, Err(BindError::InUse { .. })));
+        let long = Path::new("/tmp").join("n".repeat(120));
+        assert!(matches!(Listener::bind(unix(&long)).await, Err(BindError::Io { .. })));
         let missing = Listener::bind(unix(Path::new("/nonexistent/nbd.sock"))).await;
         assert!(matches!(missing, Err(BindError::Io { .. })));
     }

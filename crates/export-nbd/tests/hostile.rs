@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use block::Operation;
 use export_nbd::{Options, feed};
@@ -63,6 +66,42 @@ async fn a_broken_handshake_is_closed() {
         bystander.is_well().await;
     }
     assert_eq!(server.stop().await.violations, count);
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_who_was_closed_and_why() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (_device, server, _bystander) = start(Options::default()).await;
+    let (mut raw, ..) = Raw::enter(server.socket(), "disk", true).await;
+    let peer = raw.stream.local_addr().unwrap();
+    raw.send(&[0; 28]).await;
+    raw.rest().await;
+    server.stop().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log.lines().find(|line| line.contains("WARN")).expect("a warning");
+    assert!(line.contains(&format!("peer={peer}")), "{line}");
+    assert!(line.contains("starts with 0x00000000"), "{line}");
 }
 
 #[tokio::test]
