@@ -64,7 +64,9 @@ fetch_root() {
     printf '%s\n' "$wanted" >"$1/packages"
     (
         cd "$1/root" || exit
-        rm -rf usr/share/{doc,man,locale,info,lintian,bug,i18n} usr/lib/x86_64-linux-gnu/gconv
+        rm -rf usr/share/{doc,man,locale,info,lintian,bug,i18n}
+        # Of the character sets only the one of FAT volume labels.
+        find usr/lib/x86_64-linux-gnu/gconv -name '*.so' ! -name IBM850.so -delete
         mkdir -p dev proc sys tmp run mnt share root etc
         echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
         echo 'root:x:0:' >etc/group
