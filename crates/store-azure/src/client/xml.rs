@@ -216,6 +216,9 @@ fn walk(xml: &[u8], mut at_end: impl FnMut(&[&str], &str) -> Result<(), Reason>)
                 if path.len() >= MAX_DEPTH {
                     return Err("nested too deeply");
                 }
+                if path.is_empty() && std::mem::replace(&mut seen_root, true) {
+                    return Err("two roots");
+                }
                 path.push(name);
                 end(&path, "")?;
                 path.pop();

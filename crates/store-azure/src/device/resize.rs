@@ -11,7 +11,7 @@ use super::{Format, Inner, Mode, RESIZE, io};
 use crate::{
     error::AzureError,
     service::{Blob, PageWrite, check_size},
-    vhd::{self, AZURE_UNIT, FOOTER},
+    vhd::{self, FOOTER},
 };
 
 /// What an operation under a lease needs.
@@ -31,12 +31,6 @@ pub(crate) struct Grant<'a> {
 /// - larger: extend the blob, write the new footer at its end, clear the old one (now inside the disk);
 /// - smaller: write the new footer where the blob will end (inside what is given up), then cut the blob.
 pub(crate) async fn vhd_steps(blob: &Blob, grant: Grant<'_>, old: u64, new: u64) -> crate::error::Result<()> {
-    if !new.is_multiple_of(AZURE_UNIT) {
-        return Err(AzureError::invalid(
-            blob.label(),
-            format!("a VHD of {new} bytes is not of whole MiB, as Azure wants it"),
-        ));
-    }
     check_size(blob.label(), new + FOOTER)?;
     let before = blob.properties().await?;
     let mut metadata = before.metadata.clone();

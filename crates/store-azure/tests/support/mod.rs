@@ -1,0 +1,106 @@
+//! What the tests of this crate share.
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(unreachable_pub, reason = "a module of tests, not of a library")]
+
+pub mod service;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use block::{
+    BlockDevice, Payload,
+    store::{CreateOptions, ImageRef, OpenOptions, Store},
+};
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use store_azure::{AzureConfig, AzureDisk, AzureSecret, AzureStore, Secret};
+use testkit::Azurite;
+use tokio::sync::OnceCell;
+
+pub const MIB: u64 = 1 << 20;
+
+static AZURITE: OnceCell<Azurite> = OnceCell::const_new();
+
+/// The Azurite that the tests of one binary share; each test has containers of its own.
+pub async fn azurite() -> &'static Azurite {
+    AZURITE
+        .get_or_init(|| async { Azurite::in_memory().await.expect("Azurite must start") })
+        .await
+}
+
+/// A container name that nobody else uses.
+pub fn unique(what: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub fn connection(azurite: &Azurite) -> AzureSecret {
+    AzureSecret::ConnectionString(Secret::new(azurite.connection_string()))
+}
+
+/// A store in a new container of `azurite`, with the account's key.
+pub async fn store_at(azurite: &Azurite, change: impl FnOnce(&mut AzureConfig)) -> AzureStore {
+    let mut config = AzureConfig::new(&unique("disks"));
+    config.owner = Some("test".to_owned());
+    change(&mut config);
+    let store = AzureStore::new(config, &connection(azurite)).expect("a valid configuration");
+    store.container().create().await.expect("a new container");
+    store
+}
+
+/// A store in a new container of the shared Azurite.
+pub async fn store() -> AzureStore {
+    store_at(azurite().await, |_| {}).await
+}
+
+pub fn raw(size: u64) -> CreateOptions {
+    CreateOptions { size, format: None }
+}
+
+pub fn vhd(size: u64) -> CreateOptions {
+    CreateOptions {
+        size,
+        format: Some("vhd".to_owned()),
+    }
+}
+
+pub fn take_over() -> OpenOptions {
+    OpenOptions {
+        take_over: true,
+        ..OpenOptions::default()
+    }
+}
+
+pub fn read_only() -> OpenOptions {
+    OpenOptions {
+        read_only: true,
+        ..OpenOptions::default()
+    }
+}
+
+pub async fn open(store: &AzureStore, image: &str) -> AzureDisk {
+    store
+        .open_disk(&ImageRef::live(image), &OpenOptions::default())
+        .await
+        .expect("a free disk")
+}
+
+/// A new raw disk, open.
+pub async fn disk(store: &AzureStore, image: &str, size: u64) -> AzureDisk {
+    store.create(image, &raw(size)).await.expect("a new image");
+    open(store, image).await
+}
+
+pub fn random(seed: u64, len: usize) -> Vec<u8> {
+    let mut data = vec![0; len];
+    StdRng::seed_from_u64(seed).fill_bytes(&mut data);
+    data
+}
+
+pub async fn write(disk: &impl BlockDevice, offset: u64, data: Vec<u8>) {
+    disk.write(offset, Payload::from(data), Default::default())
+        .await
+        .expect("a write");
+}
+
+pub async fn read(disk: &impl BlockDevice, offset: u64, len: u32) -> Vec<u8> {
+    disk.read(offset, len).await.expect("a read").to_vec()
+}
