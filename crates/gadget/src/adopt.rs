@@ -51,9 +51,9 @@ pub(crate) fn compare(
     // Without a limit of ours the kernel has the fastest (`gadgets_make`, `drivers/usb/gadget/configfs.c`).
     let speed = config.max_speed.unwrap_or(Speed::SuperPlus).for_kernel().to_string();
     for (path, wanted) in [
-        ("strings/0x409/manufacturer", config.manufacturer.as_str()),
-        ("strings/0x409/product", &config.product),
-        ("strings/0x409/serialnumber", serial),
+        ("strings/0x0409/manufacturer", config.manufacturer.as_str()),
+        ("strings/0x0409/product", &config.product),
+        ("strings/0x0409/serialnumber", serial),
         ("max_speed", &speed),
     ] {
         if read(path) != wanted {
@@ -127,9 +127,9 @@ mod tests {
             ("max_speed", "super-speed-plus\n"),
             ("configs/c.1/MaxPower", "500\n"),
             ("configs/c.1/bmAttributes", "0x80\n"),
-            ("strings/0x409/manufacturer", "Cloud Stick\n"),
-            ("strings/0x409/product", "Cloud Stick\n"),
-            ("strings/0x409/serialnumber", "0123456789AB\n"),
+            ("strings/0x0409/manufacturer", "Cloud Stick\n"),
+            ("strings/0x0409/product", "Cloud Stick\n"),
+            ("strings/0x0409/serialnumber", "0123456789AB\n"),
             ("functions/mass_storage.x/lun.0/file", "/dev/ublkb0\n"),
             ("functions/mass_storage.x/lun.0/ro", "0\n"),
             ("functions/mass_storage.x/lun.0/cdrom", "0\n"),
@@ -167,7 +167,7 @@ mod tests {
             ("max_speed", "high-speed\n"),
             ("configs/c.1/MaxPower", "100\n"),
             ("configs/c.1/bmAttributes", "0xc0\n"),
-            ("strings/0x409/serialnumber", "0123456789AC\n"),
+            ("strings/0x0409/serialnumber", "0123456789AC\n"),
             ("functions/mass_storage.x/lun.0/ro", "1\n"),
             ("functions/mass_storage.x/lun.0/removable", "0\n"),
             ("functions/mass_storage.x/lun.0/inquiry_string", "Other\n"),

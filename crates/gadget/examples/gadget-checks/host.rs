@@ -44,6 +44,12 @@ pub(crate) fn disk(lun: usize) -> Option<PathBuf> {
     node.exists().then_some(node)
 }
 
+/// The SCSI generic device of a LUN.
+pub(crate) fn generic(lun: usize) -> Option<PathBuf> {
+    let entry = fs::read_dir(scsi(lun)?.join("scsi_generic")).ok()?.flatten().next()?;
+    Some(Path::new("/dev").join(entry.file_name()))
+}
+
 /// First line of the medium, read past the host's cache. Opening makes the host look for a new medium.
 pub(crate) fn mark(disk: &Path) -> io::Result<String> {
     let mut sector = vec![0; 512];

@@ -108,7 +108,9 @@ pub(crate) async fn the_hosts_lock_is_respected_until_forced() {
     let (one, two) = (image("one", 8), image("two", 16));
     let (gadget, _events) = connected(config("lock", vec![lun(Some(one.clone()))])).await;
     let disk = eventually("the disk", || host::disk(0).filter(|disk| host::mark(disk).is_ok())).await;
-    host::must("sg_prevent", &["--prevent=1", disk.to_str().unwrap()]);
+    // By the generic node: closing the disk itself would unlock it again.
+    let generic = host::generic(0).unwrap();
+    host::must("sg_prevent", &["--prevent=1", generic.to_str().unwrap()]);
     for result in [
         gadget.eject(0, Force::No).await,
         gadget.swap(0, &two, false, Force::No).await,
@@ -117,7 +119,7 @@ pub(crate) async fn the_hosts_lock_is_respected_until_forced() {
         assert!(matches!(error, GadgetError::Locked { lun: 0 }), "{error}");
     }
     assert_eq!(gadget.luns().await.unwrap()[0].medium.as_ref(), Some(&one));
-    host::must("sg_prevent", &["--allow", disk.to_str().unwrap()]);
+    host::must("sg_prevent", &["--allow", generic.to_str().unwrap()]);
     gadget.swap(0, &two, false, Force::No).await.unwrap();
     // A mounted file system, or any open disk, locks too.
     let open = eventually("the second medium", || fs::File::open(&disk).ok()).await;
@@ -145,7 +147,7 @@ pub(crate) async fn the_hosts_eject_is_noticed() {
     // What this side ejects is not told as the host's doing.
     gadget.eject(1, Force::No).await.unwrap();
     gadget.insert(1, &one, false).await.unwrap();
-    host::must("sg_start", &["--eject", disk.to_str().unwrap()]);
+    host::must("sg_start", &["--eject", host::generic(1).unwrap().to_str().unwrap()]);
     let mut ejects = Vec::new();
     until(&mut events, |event| matches!(event, GadgetEvent::HostEjected { .. })).await;
     while let Ok(event) = events.try_recv() {

@@ -1,0 +1,9 @@
+# shellcheck shell=bash
+# Each step of creating a gadget is made to fail, by strace on a real kernel, and configfs must be empty afterwards.
+
+(cd "$REPOSITORY" && cargo build --quiet --package gadget --example gadget-checks)
+strip -o "$WORK/gadget-checks" "$REPOSITORY/target/debug/examples/gadget-checks"
+
+vm_start
+vm_put "$WORK/gadget-checks" /tmp/gadget-checks
+stick env RUST_BACKTRACE=1 /tmp/gadget-checks unwind
