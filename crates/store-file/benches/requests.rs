@@ -33,7 +33,11 @@ async fn measure(disk: &Arc<FileDevice>, name: &str, length: u32, tasks: u64, ra
         tokio::spawn(async move {
             while start.elapsed() < Duration::from_secs(2) {
                 let step = next.fetch_add(1, Ordering::Relaxed);
-                let step = if random { step.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20 } else { step };
+                let step = if random {
+                    step.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20
+                } else {
+                    step
+                };
                 let offset = step % (SIZE / u64::from(length)) * u64::from(length);
                 match write {
                     true => disk.write(offset, data.clone(), WriteFlags::default()).await.unwrap(),
@@ -61,7 +65,9 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(FileDevice::create(folder.path().join("disk"), SIZE).await.unwrap());
     for at in (0..SIZE).step_by(1 << 20) {
-        disk.write(at, vec![0xAA; 1 << 20].into(), WriteFlags::default()).await.unwrap();
+        disk.write(at, vec![0xAA; 1 << 20].into(), WriteFlags::default())
+            .await
+            .unwrap();
     }
     disk.flush().await.unwrap();
     measure(&disk, "read 4 KiB random x 16", 4 << 10, 16, true, false).await;

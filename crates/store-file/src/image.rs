@@ -199,7 +199,8 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-fn check_size(name: &str, size: u64) -> Result<()> {
+/// Refuses sizes that no disk has.
+pub(crate) fn check_size(name: &str, size: u64) -> Result<()> {
     let sector = u64::from(LOGICAL_BLOCK_SIZE);
     if size.is_multiple_of(sector) {
         return Ok(());

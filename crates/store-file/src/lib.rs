@@ -6,8 +6,8 @@
 mod device;
 mod image;
 mod lock;
-//mod store;
+mod store;
 mod sys;
 
 pub use device::{FileDevice, MAX_PARALLEL};
-//pub use store::FileStore;
+pub use store::FileStore;
