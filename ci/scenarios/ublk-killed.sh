@@ -23,8 +23,8 @@ step "killed and started five times, under a file system and under direct writes
 stick_script <<'END'
 set -e
 # Direct writes in the second half of the disk: verified by fio itself, which stops at the first error.
-fio --name=direct --filename=/dev/ublkb0 --offset=100M --size=64M --direct=1 --rw=randwrite --bs=4k-64k --ioengine=psync \
-    --numjobs=1 --verify=crc32c --do_verify=1 --verify_fatal=1 --loops=1 --output=/tmp/fio.log &
+fio --name=direct --filename=/dev/ublkb0 --allow_mounted_write=1 --offset=100M --size=20M --direct=1 --rw=randwrite --bs=4k-64k --ioengine=psync \
+    --verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/fio.log &
 fio=$!
 (
     for n in $(seq 40); do
@@ -34,16 +34,20 @@ fio=$!
 ) &
 files=$!
 for round in 1 2 3 4 5; do
-    sleep 0.4
+    # In the middle: some more files are there, more are to come.
+    while [ "$(cat /tmp/sums 2>/dev/null | wc -l)" -lt $((round * 6)) ]; do kill -0 $files && sleep 0.02; done
     pid=$(pidof ublk-check)
     kill -9 "$pid"
+    begin=$(cut -d' ' -f1 /proc/uptime)
     # Not waited for: the new daemon itself has to see the old one off.
     ublk-check serve tv /tmp/disk state=/run/ublk delay=3 >/tmp/serve$round.log 2>&1 &
     for try in $(seq 400); do grep -q ublkb /tmp/serve$round.log && break; sleep 0.05; done
     grep -q '^/dev/ublkb0 recovered$' /tmp/serve$round.log || { cat /tmp/serve$round.log >&2; exit 1; }
+    echo "back: $begin to $(cut -d' ' -f1 /proc/uptime) s of uptime"
 done
 wait $files || { echo "the files met an error" >&2; exit 1; }
 wait $fio || { cat /tmp/fio.log >&2; exit 1; }
+grep -q 'err= 0' /tmp/fio.log && grep -q 'issued rwts: total=[1-9]' /tmp/fio.log || { cat /tmp/fio.log >&2; exit 1; }
 END
 
 step "the content is what was written"
@@ -53,7 +57,7 @@ set -e
 umount /mnt/ext4
 e2fsck -fn /dev/ublkb0 >/tmp/fsck.log 2>&1 || { cat /tmp/fsck.log >&2; exit 1; }
 mount -o ro /dev/ublkb0 /mnt/ext4
-(cd /mnt/ext4 && sha256sum -c --quiet /tmp/sums)
+(cd /mnt/ext4 && sha256sum -c -s /tmp/sums)
 umount /mnt/ext4
 END
 expect_equal "no I/O error in the kernel's log" "" "$(stick sh -c 'dmesg | grep -E "I/O error|EXT4-fs error|WARNING:|BUG:|hung task" || true')"
@@ -71,9 +75,10 @@ stick_script <<'END'
 set -e
 ublk-check serve radio /tmp/disk state=/run/ublk >/tmp/serve.log 2>&1 &
 for try in $(seq 200); do [ -b /dev/ublkb0 ] && break; sleep 0.05; done
+# At once, perhaps before the daemon itself knows that it has started.
 kill -9 "$(pidof ublk-check)"
 for try in $(seq 200); do [ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] && break; sleep 0.05; done
-[ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ]
+[ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] || { ublk-check list /run/ublk; cat /tmp/serve.log /proc/[0-9]*/task/*/stack; dmesg | tail; exit 1; }
 dd if=/dev/ublkb0 of=/dev/null bs=64k count=1 iflag=direct 2>/tmp/dd.log &
 dd=$!
 ublk-check remove 0 /run/ublk

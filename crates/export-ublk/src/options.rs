@@ -30,6 +30,9 @@ pub struct Options {
     /// left behind is only recovered if this is the same, so that a mounted file system never finds another disk under
     /// it. Only a hash of it is stored.
     pub identity: String,
+    /// Whether the kernel looks for partitions, so that `/dev/ublkbNpM` appear. Off: the partition table of a stick is
+    /// its host's business, and the search makes the start wait for the store.
+    pub scan_partitions: bool,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             deadline: Duration::from_secs(20),
             state_dir: PathBuf::from("/run/gadget-manager/ublk"),
             identity: String::new(),
+            scan_partitions: false,
         }
     }
 }

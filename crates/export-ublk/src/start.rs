@@ -21,7 +21,7 @@ use crate::{
     Options, UblkError, control,
     device::Parts,
     params::{params, same_but_size},
-    queue::{self, Mailbox},
+    queue::{self, Mailbox, Setup},
     state::{self, Claim, State},
     support,
 };
@@ -315,17 +315,22 @@ impl Launch<'_> {
             threads: Vec::new(),
             live: live_receiver,
         };
+        let setup = Setup {
+            disk: self.disk.clone(),
+            deadline: self.options.deadline,
+            scan_partitions: self.options.scan_partitions,
+            runtime: self.runtime.clone(),
+        };
         let mut result = Ok(());
         for index in 0..queues {
             let mailbox = Mailbox::new(device.dev_info.queue_depth).map_err(|source| UblkError::Thread { source })?;
             let mailbox = Arc::new(mailbox);
             launched.mailboxes.push(mailbox.clone());
-            let (device, disk, sender, live) = (device.clone(), self.disk.clone(), sender.clone(), live.clone());
-            let (deadline, runtime) = (self.options.deadline, self.runtime.clone());
+            let (device, setup, sender, live) = (device.clone(), setup.clone(), sender.clone(), live.clone());
             let spawned = crate::thread::spawn(format!("ublk{id}q{index}"), move || {
                 // Memory that is needed to write out dirty pages must not wait for writing out dirty pages.
                 UblkCtrl::init_queue_thread();
-                queue::serve(&device, index, &disk, &mailbox, deadline, &runtime, |result| {
+                queue::serve(&device, index, &setup, &mailbox, |result| {
                     let _ = sender.send((index, result));
                 });
                 live.send_modify(|count| *count -= 1);
@@ -341,7 +346,7 @@ impl Launch<'_> {
         drop(sender);
         for _ in 0..launched.threads.len() {
             let (queue, answer) = match ready.recv_timeout(SETUP) {
-                Ok((queue, answer)) => (queue, answer.map_err(|error| error.to_string())),
+                Ok(answer) => answer,
                 Err(error) => (0, Err(error.to_string())),
             };
             if let Err(detail) = answer

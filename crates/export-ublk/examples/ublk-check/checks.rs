@@ -61,6 +61,7 @@ pub(crate) async fn run(words: &[&str]) -> Result {
         "what the disk can do is advertised" => advertised(),
         "a read-only disk is read-only" => read_only(),
         "random direct I/O on all queues against a model" => random_io(),
+        "the start reads nothing unless partitions are wanted" => partitions(),
         "discards and zeroes reach the disk as such" => ranges(),
         "flush and FUA reach the disk" => durability(),
         "each error reaches the reader with its number" => errors(),
@@ -153,6 +154,37 @@ async fn read_only() -> Result {
         matches!(number, Some(libc::EPERM | libc::EACCES | libc::EROFS)),
         "a write is refused, got {number:?}"
     );
+    device.remove().await?;
+    Ok(())
+}
+
+async fn partitions() -> Result {
+    let (_folder, options) = options();
+    let disk = TestDisk::new(16 * MIB, true);
+    // An MBR with one partition of type FAT32 at 1 MiB.
+    let mut mbr = [0; 512];
+    mbr[450] = 0x0c;
+    mbr[454..458].copy_from_slice(&2048_u32.to_le_bytes());
+    mbr[458..462].copy_from_slice(&4096_u32.to_le_bytes());
+    mbr[510..].copy_from_slice(&[0x55, 0xaa]);
+    disk.memory().write(0, mbr.to_vec().into(), Default::default()).await?;
+    for scan_partitions in [false, true] {
+        let options = Options {
+            scan_partitions,
+            ..options.clone()
+        };
+        disk.count.reads.store(0, SeqCst);
+        let device = UblkDevice::start("partitions", disk.clone(), options).await?;
+        let reads = disk.count.reads.load(SeqCst);
+        ensure!((reads > 0) == scan_partitions, "{reads} reads at the start");
+        let first = format!("{}p1", device.path().display());
+        ensure!(Path::new(&first).exists() == scan_partitions, "{first}");
+        device.remove().await?;
+    }
+    // So a store that hangs does not hang the start.
+    disk.set(Mood::Hang);
+    let device = UblkDevice::start("partitions", disk.clone(), options).await?;
+    disk.set(Mood::Normal);
     device.remove().await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ mod mailbox;
 mod pool;
 mod request;
 mod server;
+mod trust;
 
 pub(crate) use mailbox::Mailbox;
-pub(crate) use server::serve;
+pub(crate) use server::{Setup, serve};

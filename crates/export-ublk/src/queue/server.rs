@@ -29,6 +29,7 @@ use super::{
     mailbox::{Mailbox, wakers},
     pool::Pool,
     request::Request,
+    trust::without_sys_admin,
 };
 use crate::errno::{DEADLINE, errno};
 
@@ -73,23 +74,28 @@ struct Server<'d> {
     timer: Option<types::Timespec>,
 }
 
+/// What all queues of a device have in common.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) disk: Disk,
+    pub(crate) deadline: Duration,
+    pub(crate) scan_partitions: bool,
+    pub(crate) runtime: Handle,
+}
+
 /// Serves queue `index` of `device` until the device is stopped or the mailbox asks to detach.
 ///
-/// `ready` is called when the kernel has, or is about to be given, the queue's commands; or with the reason why not.
+/// `ready` is called when the kernel has the queue's commands, or with the reason why not.
 pub(crate) fn serve(
     device: &UblkDev,
     index: u16,
-    disk: &Disk,
+    setup: &Setup,
     mailbox: &Arc<Mailbox>,
-    deadline: Duration,
-    runtime: &Handle,
-    ready: impl FnOnce(Result<(), LibError>),
+    ready: impl FnOnce(Result<(), String>),
 ) {
     // Futures of the stack use the runtime's timers, sockets and threads.
-    let _runtime = runtime.enter();
-    let queue = match UblkQueue::new(index, device)
-        .and_then(|queue| queue.submit_fetch_commands_unified(BufDescList::Slices(None)))
-    {
+    let _runtime = setup.runtime.enter();
+    let queue = match fetch(device, index, setup.scan_partitions) {
         Ok(queue) => queue,
         Err(error) => return ready(Err(error)),
     };
@@ -97,11 +103,11 @@ pub(crate) fn serve(
     let mut server = Server {
         queue: &queue,
         device: device.tgt.fds[0],
-        disk,
+        disk: &setup.disk,
         mailbox,
         wakers: wakers(mailbox, depth),
         pool: Pool::default(),
-        deadline,
+        deadline: setup.deadline,
         slots: (0..depth).map(|_| None).collect(),
         busy: 0,
         detaching: false,
@@ -113,6 +119,22 @@ pub(crate) fn serve(
     drop(server);
     if end == End::Left {
         leave(queue);
+    }
+}
+
+/// Sets the queue up and gives the kernel all its commands.
+fn fetch(device: &UblkDev, index: u16, scan_partitions: bool) -> Result<UblkQueue<'_>, String> {
+    let start = || {
+        let queue = UblkQueue::new(index, device)
+            .and_then(|queue| queue.submit_fetch_commands_unified(BufDescList::Slices(None)))
+            .map_err(|error| error.to_string())?;
+        with_task_io_ring_mut(|ring: &mut IoUring| ring.submit()).map_err(|error| error.to_string())?;
+        Ok(queue)
+    };
+    if scan_partitions {
+        start()
+    } else {
+        without_sys_admin(start).map_err(|error| format!("capabilities: {error}"))?
     }
 }
 
