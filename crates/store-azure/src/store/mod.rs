@@ -187,10 +187,7 @@ impl AzureStore {
         if format == Format::Raw {
             return blob.create(options.size, &metadata).await;
         }
-        if !options.size.is_multiple_of(AZURE_UNIT) {
-            let detail = format!("a VHD of {} bytes is not of whole MiB, as Azure wants it", options.size);
-            return Err(AzureError::invalid(blob.label(), detail));
-        }
+        whole_mib(blob.label(), options.size)?;
         blob.create(options.size + FOOTER, &metadata).await?;
         let footer = vhd::footer(options.size, Uuid::new_v4(), OffsetDateTime::now_utc()).to_vec();
         let write = PageWrite {
@@ -220,6 +217,15 @@ impl AzureStore {
             other => other,
         }
     }
+}
+
+/// Azure boots, and some of its tools take, only VHDs of whole MiB.
+fn whole_mib(object: &str, size: u64) -> crate::error::Result<()> {
+    if size.is_multiple_of(AZURE_UNIT) {
+        return Ok(());
+    }
+    let detail = format!("a VHD of {size} bytes is not of whole MiB, as Azure wants it");
+    Err(AzureError::invalid(object, detail))
 }
 
 /// The format in words and the size of the disk in it; one that cannot be used is told in the details.
@@ -296,9 +302,17 @@ impl Store for AzureStore {
 
     async fn resize(&self, image: &str, size: u64) -> Result<ImageInfo> {
         let disk = self.open_disk(&ImageRef::live(image), &OpenOptions::default()).await?;
-        let resized = disk.resize(size).await;
+        let allowed = match disk.format() {
+            Format::Vhd => whole_mib(image, size).map_err(|error| error.into_store(image)),
+            Format::Raw => Ok(()),
+        };
+        let resized = match allowed {
+            Ok(()) => disk.resize(size).await.map_err(StoreError::from),
+            refused => refused,
+        };
         let closed = disk.close().await;
-        resized.and(closed)?;
+        resized?;
+        closed?;
         self.info(&ImageRef::live(image)).await
     }
 

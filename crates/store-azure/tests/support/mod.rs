@@ -104,3 +104,31 @@ pub async fn write(disk: &impl BlockDevice, offset: u64, data: Vec<u8>) {
 pub async fn read(disk: &impl BlockDevice, offset: u64, len: u32) -> Vec<u8> {
     disk.read(offset, len).await.expect("a read").to_vec()
 }
+
+/// A disk on the scripted service, with settings of the test's own.
+pub async fn scripted(
+    service: &service::Service,
+    config: impl FnOnce(&mut AzureConfig),
+    settings: impl FnOnce(&mut store_azure::OpenSettings),
+) -> Result<AzureDisk, store_azure::AzureError> {
+    let mut all = AzureConfig::new("disks");
+    all.endpoint = Some(service.endpoint().parse().expect("a URL"));
+    config(&mut all);
+    let key = AzureSecret::AccountKey(Secret::new(store_azure::DEVELOPMENT_KEY));
+    let client = all.client(&key)?;
+    let blob = store_azure::Container::new(client, "disks")?.blob("tv", None)?;
+    let mut open = store_azure::OpenSettings {
+        read_only: false,
+        take_over: false,
+        owner: "test".to_owned(),
+        lease_seconds: 60,
+        format: Some(store_azure::Format::Raw),
+        io: store_azure::IoSettings {
+            request_size: all.request_size,
+            md5_writes: all.md5_writes,
+            md5_reads_up_to: all.md5_reads_up_to,
+        },
+    };
+    settings(&mut open);
+    store_azure::open(&blob, "disks/tv", &open).await
+}
