@@ -37,16 +37,24 @@ async fn a_busy_service_is_given_the_time_it_asks_for() {
     let data = random(1, 4096);
     let service = service_with(&data).await;
     let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
-    for answer in [Answer::error(429, "").with("retry-after", "1"), Answer::error(503, "ServerBusy").with("retry-after", "1")] {
+    for answer in [
+        Answer::error(429, "").with("retry-after", "1"),
+        Answer::error(503, "ServerBusy").with("retry-after", "1"),
+    ] {
         first(&service, 1, Request::is_read, move || Fate::Instead(answer.clone()));
         let start = Instant::now();
         assert_eq!(read(&disk, 0, 4096).await, data);
-        assert!(start.elapsed() >= Duration::from_secs(1), "it came back before its time");
+        assert!(
+            start.elapsed() >= Duration::from_secs(1),
+            "it came back before its time"
+        );
     }
     let answer = Answer::error(429, "").with("retry-after", "3000");
     first(&service, 1, Request::is_read, move || Fate::Instead(answer.clone()));
     let refused = disk.read(0, 4096).await.unwrap_err();
-    let BlockError::Unreachable { retry_after, .. } = refused else { panic!("{refused}") };
+    let BlockError::Unreachable { retry_after, .. } = refused else {
+        panic!("{refused}")
+    };
     assert!(retry_after.unwrap() > Duration::from_secs(1000));
 }
 
@@ -55,16 +63,26 @@ async fn truncated_lost_and_failed_answers_are_asked_for_again() {
     let data = random(2, 65536);
     let service = service_with(&data).await;
     let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
-    let cut = || Fate::Change(Box::new(|answer| Answer { cut: Some(1000), ..answer }));
+    let cut = || {
+        Fate::Change(Box::new(|answer| Answer {
+            cut: Some(1000),
+            ..answer
+        }))
+    };
     first(&service, 2, Request::is_read, cut);
     assert_eq!(read(&disk, 0, 65536).await, data);
     first(&service, 2, Request::is_read, || Fate::LoseAnswer);
     assert_eq!(read(&disk, 0, 65536).await, data);
-    first(&service, 2, Request::is_read, || Fate::Instead(Answer::error(500, "InternalError")));
+    first(&service, 2, Request::is_read, || {
+        Fate::Instead(Answer::error(500, "InternalError"))
+    });
     assert_eq!(read(&disk, 0, 65536).await, data);
     // A proxy that answers with fewer bytes and says so.
     let short = || {
-        Fate::Change(Box::new(|answer: Answer| Answer { body: answer.body[..100].to_vec(), ..answer }))
+        Fate::Change(Box::new(|answer: Answer| Answer {
+            body: answer.body[..100].to_vec(),
+            ..answer
+        }))
     };
     first(&service, 1, Request::is_read, short);
     assert_eq!(read(&disk, 0, 65536).await, data);
@@ -86,20 +104,38 @@ async fn a_flipped_bit_is_an_error_and_not_data() {
     first(&service, usize::MAX, Request::is_read, flip);
     assert!(matches!(disk.read(0, 4096).await, Err(BlockError::Corrupt { .. })));
     // On the way there the service notices.
-    first(&service, usize::MAX, Request::is_write, || Fate::Instead(Answer::error(400, "Md5Mismatch")));
+    first(&service, usize::MAX, Request::is_write, || {
+        Fate::Instead(Answer::error(400, "Md5Mismatch"))
+    });
     let refused = disk.write(0, data.into(), Default::default()).await;
     assert!(matches!(refused, Err(BlockError::Corrupt { .. })), "{refused:?}");
     let log = service.log.lock().unwrap();
-    assert!(log.iter().filter(|request| request.is_write()).all(|request| !request.header("content-md5").is_empty()));
+    assert!(
+        log.iter()
+            .filter(|request| request.is_write())
+            .all(|request| !request.header("content-md5").is_empty())
+    );
 }
 
 #[tokio::test]
 async fn another_range_than_was_asked_for_is_not_delivered() {
     let service = service_with(&random(4, 8192)).await;
-    let disk = scripted(&service, |config| config.deadline_seconds = 2, |_| {}).await.unwrap();
-    let other = || Fate::Change(Box::new(|answer: Answer| answer.with("content-range", "bytes 4096-8191/1048576")));
+    let disk = scripted(&service, |config| config.deadline_seconds = 2, |_| {})
+        .await
+        .unwrap();
+    let other = || {
+        Fate::Change(Box::new(|answer: Answer| {
+            answer.with("content-range", "bytes 4096-8191/1048576")
+        }))
+    };
     first(&service, usize::MAX, Request::is_read, other);
-    assert!(disk.read(0, 4096).await.unwrap_err().to_string().contains("another range"));
+    assert!(
+        disk.read(0, 4096)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("another range")
+    );
     let whole = || Fate::Change(Box::new(|answer: Answer| Answer { status: 200, ..answer }));
     first(&service, usize::MAX, Request::is_read, whole);
     assert!(disk.read(0, 4096).await.is_err());
@@ -128,10 +164,21 @@ async fn a_lease_lost_between_two_writes_fences_at_once() {
     let service = Service::start(SIZE).await;
     let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
     write(&disk, 0, vec![1; 512]).await;
-    for code in ["LeaseIdMismatchWithBlobOperation", "LeaseLost", "LeaseNotPresentWithBlobOperation"] {
-        let disk = scripted(&service, |_| {}, |settings| settings.take_over = true).await.unwrap();
-        first(&service, 1, Request::is_write, move || Fate::Instead(Answer::error(412, code)));
-        assert!(matches!(disk.write(0, vec![2; 512].into(), Default::default()).await, Err(BlockError::Fenced { .. })));
+    for code in [
+        "LeaseIdMismatchWithBlobOperation",
+        "LeaseLost",
+        "LeaseNotPresentWithBlobOperation",
+    ] {
+        let disk = scripted(&service, |_| {}, |settings| settings.take_over = true)
+            .await
+            .unwrap();
+        first(&service, 1, Request::is_write, move || {
+            Fate::Instead(Answer::error(412, code))
+        });
+        assert!(matches!(
+            disk.write(0, vec![2; 512].into(), Default::default()).await,
+            Err(BlockError::Fenced { .. })
+        ));
         service.script(|_| Fate::Normal);
         let refused = disk.write(0, vec![2; 512].into(), Default::default()).await;
         assert!(matches!(refused, Err(BlockError::Fenced { .. })), "for good");
@@ -143,7 +190,9 @@ async fn a_lease_lost_between_two_writes_fences_at_once() {
 async fn a_service_that_is_gone_shows_in_the_health_and_comes_back() {
     let data = random(5, 512);
     let service = service_with(&data).await;
-    let disk = scripted(&service, |config| config.deadline_seconds = 3, |_| {}).await.unwrap();
+    let disk = scripted(&service, |config| config.deadline_seconds = 3, |_| {})
+        .await
+        .unwrap();
     let status = disk.status();
     service.script(|_| Fate::LoseAnswer);
     let refused = disk.read(0, 512).await.unwrap_err();
@@ -157,7 +206,14 @@ async fn a_service_that_is_gone_shows_in_the_health_and_comes_back() {
 #[tokio::test]
 async fn endless_and_broken_lists_of_ranges_leave_the_content_right() {
     let data = random(6, 4096);
-    let pages = |body: Vec<u8>| move || Fate::Instead(Answer { body: body.clone(), ..Answer::new(200) });
+    let pages = |body: Vec<u8>| {
+        move || {
+            Fate::Instead(Answer {
+                body: body.clone(),
+                ..Answer::new(200)
+            })
+        }
+    };
     let is_list = |request: &Request| request.target.contains("comp=pagelist");
     let huge = format!("<PageList>{}", "<PageRange>".repeat(1_000_000)).into_bytes();
     let deep = "<a>".repeat(10_000).into_bytes();
@@ -165,9 +221,14 @@ async fn endless_and_broken_lists_of_ranges_leave_the_content_right() {
     for body in [huge, deep, outside, b"planted".to_vec(), Vec::new()] {
         let service = service_with(&data).await;
         first(&service, usize::MAX, is_list, pages(body));
-        let disk = scripted(&service, |config| config.deadline_seconds = 3, |_| {}).await.unwrap();
+        let disk = scripted(&service, |config| config.deadline_seconds = 3, |_| {})
+            .await
+            .unwrap();
         let extents = disk.extents(0, SIZE as u64).await.unwrap();
-        assert!(extents.iter().all(|extent| extent.kind == block::ExtentKind::Data), "{extents:?}");
+        assert!(
+            extents.iter().all(|extent| extent.kind == block::ExtentKind::Data),
+            "{extents:?}"
+        );
         assert_eq!(read(&disk, 0, 4096).await, data);
     }
 }

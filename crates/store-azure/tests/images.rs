@@ -37,7 +37,10 @@ async fn a_sparse_disk_of_a_gibibyte_tells_its_holes() {
         merged
     };
     assert_eq!(shape(disk.extents(0, 1 << 30).await.unwrap()), expected);
-    assert_eq!(store.info(&ImageRef::live("sparse")).await.unwrap().allocated, Some(4 * MIB + 512));
+    assert_eq!(
+        store.info(&ImageRef::live("sparse")).await.unwrap().allocated,
+        Some(4 * MIB + 512)
+    );
     disk.close().await.unwrap();
     // The same from a map that was loaded, and from one that is asked for each time.
     let again = open(&store, "sparse").await;
@@ -61,15 +64,24 @@ async fn snapshots_are_taken_opened_restored_and_deleted() {
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].id, snapshot.id);
     assert_eq!(listed[0].label.as_deref(), Some("vor Weihnachten, 100 %"));
-    let reference = ImageRef { image: "tv".to_owned(), snapshot: Some(snapshot.id.clone()) };
+    let reference = ImageRef {
+        image: "tv".to_owned(),
+        snapshot: Some(snapshot.id.clone()),
+    };
     let frozen = store.open(&reference, &Default::default()).await.unwrap();
     assert!(frozen.properties().read_only);
     assert_eq!(frozen.read(0, 1 << 20).await.unwrap().to_vec(), old);
-    assert!(matches!(store.restore("tv", &snapshot.id, &|_, _| {}).await, Err(StoreError::InUse { .. })));
+    assert!(matches!(
+        store.restore("tv", &snapshot.id, &|_, _| {}).await,
+        Err(StoreError::InUse { .. })
+    ));
     disk.close().await.unwrap();
     let before = store.info(&ImageRef::live("tv")).await.unwrap().details["generation"].clone();
     let seen = std::sync::Mutex::new(Vec::new());
-    store.restore("tv", &snapshot.id, &|done, all| seen.lock().unwrap().push((done, all))).await.unwrap();
+    store
+        .restore("tv", &snapshot.id, &|done, all| seen.lock().unwrap().push((done, all)))
+        .await
+        .unwrap();
     assert_eq!(seen.lock().unwrap().last(), Some(&(4 * MIB, 4 * MIB)));
     let after = store.info(&ImageRef::live("tv")).await.unwrap();
     assert!(after.details["generation"].parse::<u64>().unwrap() > before.parse().unwrap());
@@ -77,7 +89,10 @@ async fn snapshots_are_taken_opened_restored_and_deleted() {
     let disk = open(&store, "tv").await;
     assert_eq!(read(&disk, 0, 1 << 20).await, old);
     disk.close().await.unwrap();
-    assert!(matches!(store.delete("tv", false).await, Err(StoreError::Invalid { .. })), "it has a snapshot");
+    assert!(
+        matches!(store.delete("tv", false).await, Err(StoreError::Invalid { .. })),
+        "it has a snapshot"
+    );
     store.delete_snapshot("tv", &snapshot.id).await.unwrap();
     assert!(store.snapshots("tv").await.unwrap().is_empty());
     store.snapshot("tv", None).await.unwrap();
@@ -98,8 +113,16 @@ async fn a_vhd_is_one_for_others_too() {
         assert_eq!(disk.status().borrow().size, size);
     }
     assert_eq!(read(&disk, 0, 4096).await, vec![0; 4096]);
-    assert_eq!(read(&disk, 63 * MIB, 1 << 20).await, vec![0; 1 << 20], "cut off at 48 MiB and grown again");
-    assert_eq!(read(&disk, 80 * MIB, 512).await, vec![0; 512], "no old footer is left inside");
+    assert_eq!(
+        read(&disk, 63 * MIB, 1 << 20).await,
+        vec![0; 1 << 20],
+        "cut off at 48 MiB and grown again"
+    );
+    assert_eq!(
+        read(&disk, 80 * MIB, 512).await,
+        vec![0; 512],
+        "no old footer is left inside"
+    );
     write(&disk, 95 * MIB, data.clone()).await;
     disk.close().await.unwrap();
     // The blob as it is, footer and all, for somebody else's eyes.
@@ -110,7 +133,10 @@ async fn a_vhd_is_one_for_others_too() {
     };
     let secret = support::connection(support::azurite().await);
     let as_raw = store_azure::AzureStore::new(raw_config, &secret).unwrap();
-    let whole = as_raw.open_disk(&ImageRef::live("boot.vhd"), &read_only()).await.unwrap();
+    let whole = as_raw
+        .open_disk(&ImageRef::live("boot.vhd"), &read_only())
+        .await
+        .unwrap();
     let length = whole.properties().size;
     assert_eq!(length, 96 * MIB + 512);
     let folder = tempfile::tempdir().unwrap();
@@ -163,7 +189,10 @@ async fn a_vhd_made_by_somebody_else_opens_without_its_footer() {
 async fn a_vhd_whose_resize_was_interrupted_is_finished() {
     let store = store().await;
     // (length of the blob at the crash, intent) for both directions: before and after the length changed.
-    for (at, (length, old, new)) in [(64, 64, 80), (80, 64, 80), (64, 64, 48), (48, 64, 48)].into_iter().enumerate() {
+    for (at, (length, old, new)) in [(64, 64, 80), (80, 64, 80), (64, 64, 48), (48, 64, 48)]
+        .into_iter()
+        .enumerate()
+    {
         let image = format!("crash-{at}.vhd");
         store.create(&image, &vhd(64 * MIB)).await.unwrap();
         let disk = open(&store, &image).await;
@@ -178,10 +207,18 @@ async fn a_vhd_whose_resize_was_interrupted_is_finished() {
         let mut metadata = blob.properties().await.unwrap().metadata;
         metadata.insert("cloudstick_resize".to_owned(), format!("{}:{}", old * MIB, new * MIB));
         blob.set_metadata(&metadata, None, None).await.unwrap();
-        let refused = store.open_disk(&ImageRef::live(image.as_str()), &read_only()).await.err().unwrap();
+        let refused = store
+            .open_disk(&ImageRef::live(image.as_str()), &read_only())
+            .await
+            .err()
+            .unwrap();
         assert!(refused.to_string().contains("interrupted"), "{refused}");
         let disk = open(&store, &image).await;
-        assert_eq!((disk.properties().size, disk.format()), (new * MIB, store_azure::Format::Vhd), "case {at}");
+        assert_eq!(
+            (disk.properties().size, disk.format()),
+            (new * MIB, store_azure::Format::Vhd),
+            "case {at}"
+        );
         assert_eq!(read(&disk, MIB, 4096).await, data);
         disk.close().await.unwrap();
         assert_eq!(store.info(&ImageRef::live(image)).await.unwrap().size, new * MIB);
@@ -215,7 +252,13 @@ async fn the_largest_blob_works_and_larger_ones_are_refused_here() {
     let data = random(9, 4096);
     write(&disk, (8 << 40) - 4096, data.clone()).await;
     assert_eq!(read(&disk, (8 << 40) - 4096, 4096).await, data);
-    assert!(disk.resize((8 << 40) + 512).await.unwrap_err().to_string().contains("8 TiB"));
+    assert!(
+        disk.resize((8 << 40) + 512)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("8 TiB")
+    );
     disk.close().await.unwrap();
 }
 
@@ -227,15 +270,34 @@ async fn what_cannot_be_is_refused_in_words() {
     assert!(text(store.create("none", &raw(0)).await).contains("zero"));
     assert!(text(store.create("odd.vhd", &vhd(MIB + 512)).await).contains("whole MiB"));
     assert!(text(store.create("../up", &raw(MIB)).await).contains("blob name"));
-    let other = block::store::CreateOptions { size: MIB, format: Some("qcow2".to_owned()) };
+    let other = block::store::CreateOptions {
+        size: MIB,
+        format: Some("qcow2".to_owned()),
+    };
     assert!(text(store.create("x", &other).await).contains("qcow2"));
     store.create("tv", &raw(MIB)).await.unwrap();
-    assert!(matches!(store.create("tv", &raw(MIB)).await, Err(StoreError::AlreadyExists { .. })));
-    assert!(matches!(store.info(&ImageRef::live("gone")).await, Err(StoreError::NotFound { .. })));
-    assert!(matches!(store.delete("gone", false).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(
+        store.create("tv", &raw(MIB)).await,
+        Err(StoreError::AlreadyExists { .. })
+    ));
+    assert!(matches!(
+        store.info(&ImageRef::live("gone")).await,
+        Err(StoreError::NotFound { .. })
+    ));
+    assert!(matches!(
+        store.delete("gone", false).await,
+        Err(StoreError::NotFound { .. })
+    ));
     let error = store.snapshots("tv").await.unwrap();
     assert!(error.is_empty());
-    assert!(store.restore("tv", "yesterday", &|_, _| {}).await.unwrap_err().to_string().contains("time"));
+    assert!(
+        store
+            .restore("tv", "yesterday", &|_, _| {})
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("time")
+    );
 }
 
 #[tokio::test]
@@ -243,11 +305,23 @@ async fn a_block_blob_and_a_missing_container_are_told_apart() {
     let azurite = support::azurite().await;
     let store = store().await;
     // Somebody else's upload, by a signature that somebody else made.
-    let url = format!("{}/{}/movie.mkv?{}", azurite.endpoint(), store.container().name(), azurite.sas().unwrap());
+    let url = format!(
+        "{}/{}/movie.mkv?{}",
+        azurite.endpoint(),
+        store.container().name(),
+        azurite.sas().unwrap()
+    );
     let put = reqwest_put(&url).await;
     assert!(put.status().is_success());
-    let error = store.open(&ImageRef::live("movie.mkv"), &Default::default()).await.err().unwrap();
-    assert!(error.to_string().contains("BlockBlob") && error.to_string().contains("page blob"), "{error}");
+    let error = store
+        .open(&ImageRef::live("movie.mkv"), &Default::default())
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("BlockBlob") && error.to_string().contains("page blob"),
+        "{error}"
+    );
     assert!(store.list().await.unwrap().is_empty(), "only page blobs are disks");
     let config = store_azure::AzureConfig::new(&support::unique("missing"));
     let missing = store_azure::AzureStore::new(config, &support::connection(azurite)).unwrap();
@@ -258,5 +332,10 @@ async fn a_block_blob_and_a_missing_container_are_told_apart() {
 
 async fn reqwest_put(url: &str) -> reqwest::Response {
     let http = store_azure::http_client(None, std::time::Duration::from_secs(10), 1).unwrap();
-    http.put(url).header("x-ms-blob-type", "BlockBlob").body("movie").send().await.unwrap()
+    http.put(url)
+        .header("x-ms-blob-type", "BlockBlob")
+        .body("movie")
+        .send()
+        .await
+        .unwrap()
 }

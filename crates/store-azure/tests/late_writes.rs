@@ -64,7 +64,14 @@ async fn a_dropped_write_is_refused_once_something_later_completed() {
     // Not even a read may complete before the lost write is settled: it would see the old content.
     assert_eq!(read(&disk, 0, 4096).await, vec![0; 4096]);
     service.release_late();
-    assert!(service.late_answers.lock().unwrap().iter().all(|answer| answer.status == 412));
+    assert!(
+        service
+            .late_answers
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|answer| answer.status == 412)
+    );
     assert_eq!(read(&disk, 0, 4096).await, vec![0; 4096]);
 }
 
@@ -73,15 +80,29 @@ async fn a_late_clear_and_a_late_resize_are_refused_too() {
     let service = Service::start(1 << 20).await;
     let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
     write(&disk, 0, vec![1; 4096]).await;
-    once(&service, |request| request.header("x-ms-page-write") == "clear", || Fate::Late);
+    once(
+        &service,
+        |request| request.header("x-ms-page-write") == "clear",
+        || Fate::Late,
+    );
     disk.discard(0, 4096).await.unwrap();
     write(&disk, 0, vec![2; 4096]).await;
-    once(&service, |request| request.headers.contains_key("x-ms-blob-content-length"), || Fate::Late);
+    once(
+        &service,
+        |request| request.headers.contains_key("x-ms-blob-content-length"),
+        || Fate::Late,
+    );
     disk.resize(512 << 10).await.unwrap();
     disk.resize(1 << 20).await.unwrap();
     write(&disk, 768 << 10, vec![3; 4096]).await;
     service.release_late();
-    let statuses: Vec<u16> = service.late_answers.lock().unwrap().iter().map(|answer| answer.status).collect();
+    let statuses: Vec<u16> = service
+        .late_answers
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|answer| answer.status)
+        .collect();
     assert_eq!(statuses, [412, 412]);
     assert_eq!(read(&disk, 0, 4096).await, vec![2; 4096]);
     assert_eq!(read(&disk, 768 << 10, 4096).await, vec![3; 4096]);
@@ -95,8 +116,11 @@ async fn a_write_whose_answer_was_lost_is_repeated_under_a_new_number() {
     write(&disk, 0, vec![1; 4096]).await;
     assert_eq!(read(&disk, 0, 4096).await, vec![1; 4096]);
     let log = service.log.lock().unwrap();
-    let numbers: Vec<&str> =
-        log.iter().filter(|r| r.is_write()).map(|r| r.header("x-ms-if-sequence-number-eq")).collect();
+    let numbers: Vec<&str> = log
+        .iter()
+        .filter(|r| r.is_write())
+        .map(|r| r.header("x-ms-if-sequence-number-eq"))
+        .collect();
     assert_eq!(numbers, ["1", "2"]);
 }
 
@@ -129,8 +153,17 @@ async fn writes_refused_for_our_own_raise_are_sent_again() {
         task.await.unwrap();
     }
     service.release_late();
-    let answers: Vec<u16> = service.late_answers.lock().unwrap().iter().map(|answer| answer.status).collect();
-    assert!(!answers.is_empty() && answers.iter().all(|status| *status == 412), "{answers:?}");
+    let answers: Vec<u16> = service
+        .late_answers
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|answer| answer.status)
+        .collect();
+    assert!(
+        !answers.is_empty() && answers.iter().all(|status| *status == 412),
+        "{answers:?}"
+    );
     for task in 0..16 {
         assert_eq!(read(&*disk, task * 65536, 4096).await, vec![10; 4096]);
     }
@@ -146,7 +179,9 @@ async fn an_undisturbed_disk_never_raises_its_number() {
         write(&disk, sector * 512, vec![1; 512]).await;
     }
     // A busy service and a refused connection surely did nothing.
-    once(&service, Request::is_write, || Fate::Instead(Answer::error(503, "ServerBusy")));
+    once(&service, Request::is_write, || {
+        Fate::Instead(Answer::error(503, "ServerBusy"))
+    });
     write(&disk, 0, vec![1; 512]).await;
     assert_eq!(raises(&service), at_open);
 }

@@ -16,11 +16,20 @@ use support::{
 async fn a_second_owner_is_refused_and_told_who_has_it() {
     let store = store().await;
     let _first = disk(&store, "tv", MIB).await;
-    let error = store.open(&ImageRef::live("tv"), &Default::default()).await.err().unwrap();
-    let StoreError::InUse { owner, .. } = &error else { panic!("{error}") };
+    let error = store
+        .open(&ImageRef::live("tv"), &Default::default())
+        .await
+        .err()
+        .unwrap();
+    let StoreError::InUse { owner, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(owner.starts_with("test since 20"), "{owner}");
     assert!(matches!(store.delete("tv", false).await, Err(StoreError::InUse { .. })));
-    assert!(matches!(store.resize("tv", 2 * MIB).await, Err(StoreError::InUse { .. })));
+    assert!(matches!(
+        store.resize("tv", 2 * MIB).await,
+        Err(StoreError::InUse { .. })
+    ));
     let info = store.info(&ImageRef::live("tv")).await.unwrap();
     assert!(info.owner.unwrap().starts_with("test since"));
 }
@@ -42,7 +51,11 @@ async fn a_takeover_fences_the_old_owner_for_good() {
     assert!(matches!(old.resize(2 * MIB).await, Err(BlockError::Fenced { .. })));
     assert!(matches!(old.status().borrow().health, Health::Fenced { .. }));
     assert!(matches!(old.close().await, Err(BlockError::Fenced { .. })));
-    assert_eq!(read(&new, 0, 4096).await, vec![1; 4096], "what the old one wrote in its time");
+    assert_eq!(
+        read(&new, 0, 4096).await,
+        vec![1; 4096],
+        "what the old one wrote in its time"
+    );
     assert_eq!(read(&new, 4096, 4096).await, vec![2; 4096]);
     write(&new, 0, vec![3; 4096]).await;
     new.close().await.unwrap();
@@ -68,12 +81,15 @@ async fn closing_gives_the_disk_to_the_next() {
 #[tokio::test]
 async fn a_lost_lease_is_noticed_by_the_renewal_and_names_the_new_owner() {
     let service = Service::start(1 << 20).await;
-    let disk = scripted(&service, |_| {}, |settings| settings.lease_seconds = 2).await.unwrap();
+    let disk = scripted(&service, |_| {}, |settings| settings.lease_seconds = 2)
+        .await
+        .unwrap();
     {
         let mut blob = service.blob.lock().unwrap();
         blob.lease = Some("somebody-elses".to_owned());
         blob.metadata.insert("cloudstick_generation".to_owned(), "7".to_owned());
-        blob.metadata.insert("cloudstick_owner".to_owned(), "kitchen".to_owned());
+        blob.metadata
+            .insert("cloudstick_owner".to_owned(), "kitchen".to_owned());
     }
     let status = disk.status();
     let named = || match &status.borrow().health {
@@ -87,11 +103,21 @@ async fn a_lost_lease_is_noticed_by_the_renewal_and_names_the_new_owner() {
 #[tokio::test]
 async fn a_lapsed_lease_stops_everything_until_the_service_confirms_it() {
     let service = Service::start(1 << 20).await;
-    let disk = scripted(&service, |config| config.deadline_seconds = 2, |settings| settings.lease_seconds = 2)
-        .await
-        .unwrap();
+    let disk = scripted(
+        &service,
+        |config| config.deadline_seconds = 2,
+        |settings| settings.lease_seconds = 2,
+    )
+    .await
+    .unwrap();
     write(&disk, 0, vec![1; 512]).await;
-    service.script(|request| if request.is_renewal() { Fate::LoseAnswer } else { Fate::Normal });
+    service.script(|request| {
+        if request.is_renewal() {
+            Fate::LoseAnswer
+        } else {
+            Fate::Normal
+        }
+    });
     until("renewals fail", || service.count(Request::is_renewal) >= 3).await;
     let before = service.count(Request::is_write);
     let refused = loop {
@@ -100,13 +126,19 @@ async fn a_lapsed_lease_stops_everything_until_the_service_confirms_it() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, BlockError::Unreachable { .. }) && refused.is_retryable(), "{refused}");
+    assert!(
+        matches!(refused, BlockError::Unreachable { .. }) && refused.is_retryable(),
+        "{refused}"
+    );
     assert!(disk.read(0, 512).await.is_err(), "somebody else may have it");
     let stopped = service.count(Request::is_write);
     assert!(stopped >= before);
     service.script(|_| Fate::Normal);
     let status = disk.status();
-    until("the lease is renewed", || !matches!(status.borrow().health, Health::Unreachable { .. })).await;
+    until("the lease is renewed", || {
+        !matches!(status.borrow().health, Health::Unreachable { .. })
+    })
+    .await;
     write(&disk, 512, vec![3; 512]).await;
     assert_eq!(read(&disk, 512, 512).await, vec![3; 512]);
 }
@@ -114,14 +146,29 @@ async fn a_lapsed_lease_stops_everything_until_the_service_confirms_it() {
 #[tokio::test]
 async fn a_lapsed_lease_after_another_owner_is_lost_even_if_it_can_be_renewed() {
     let service = Service::start(1 << 20).await;
-    let disk = scripted(&service, |config| config.deadline_seconds = 2, |settings| settings.lease_seconds = 2)
-        .await
-        .unwrap();
-    service.script(|request| if request.is_renewal() { Fate::LoseAnswer } else { Fate::Normal });
+    let disk = scripted(
+        &service,
+        |config| config.deadline_seconds = 2,
+        |settings| settings.lease_seconds = 2,
+    )
+    .await
+    .unwrap();
+    service.script(|request| {
+        if request.is_renewal() {
+            Fate::LoseAnswer
+        } else {
+            Fate::Normal
+        }
+    });
     while disk.flush().await.is_ok() {
         tokio::task::yield_now().await;
     }
-    service.blob.lock().unwrap().metadata.insert("cloudstick_generation".to_owned(), "2".to_owned());
+    service
+        .blob
+        .lock()
+        .unwrap()
+        .metadata
+        .insert("cloudstick_generation".to_owned(), "2".to_owned());
     service.script(|_| Fate::Normal);
     let status = disk.status();
     until("fenced", || matches!(status.borrow().health, Health::Fenced { .. })).await;
