@@ -4,6 +4,8 @@
 (cd "$REPOSITORY" && cargo build --quiet --package gadget --example gadget-checks)
 strip -o "$WORK/gadget-checks" "$REPOSITORY/target/debug/examples/gadget-checks"
 
+# One command, many processes under strace: slow on a busy machine.
+VM_TIMEOUT=600
 vm_start
 vm_put "$WORK/gadget-checks" /tmp/gadget-checks
 stick env RUST_BACKTRACE=1 /tmp/gadget-checks unwind

@@ -100,7 +100,6 @@ pub(crate) async fn every_failing_step_is_undone() {
                 "-q",
                 "-o",
                 "/tmp/strace",
-                "--seccomp-bpf",
                 "-P",
                 path,
                 "-e",
