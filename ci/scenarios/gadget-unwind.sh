@@ -5,6 +5,7 @@
 strip -o "$WORK/gadget-checks" "$REPOSITORY/target/debug/examples/gadget-checks"
 
 # One command, many processes under strace: slow on a busy machine.
+# shellcheck disable=SC2034 # vm.sh reads it
 VM_TIMEOUT=600
 vm_start
 vm_put "$WORK/gadget-checks" /tmp/gadget-checks
