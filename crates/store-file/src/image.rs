@@ -159,7 +159,8 @@ fn open_file(path: &Path, name: &str, metadata: &fs::Metadata, options: &OpenOpt
             discard: punch,
             discard_zeroes: punch,
             fast_zero: punch,
-            extents: true,
+            // Where there cannot be holes all is data.
+            extents: punch || read_only,
             resize: true,
             volatile_cache: true,
         },

@@ -1,6 +1,8 @@
 //! A folder of images, with their snapshots.
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
+mod support;
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -234,6 +236,37 @@ async fn a_snapshot_of_an_image_in_use_is_whole_or_refused() {
         store.snapshot("other", None).await,
         Err(StoreError::NotFound { .. })
     ));
+}
+
+#[tokio::test]
+async fn where_files_can_be_cloned_an_image_in_use_has_snapshots_too() {
+    let mount = support::FileSystem::new("mkfs.btrfs", "btrfs-progs", 400 << 20);
+    let store = FileStore::new(mount.path());
+    store.create("disk", &of_size(1 << 40)).await.unwrap();
+    let owner = open(&store, "disk").await;
+    owner
+        .write(1 << 20, vec![1; 1 << 20].into(), WriteFlags::default())
+        .await
+        .unwrap();
+    let snapshot = store.snapshot("disk", None).await.unwrap();
+    owner
+        .write(1 << 20, vec![2; 1 << 20].into(), WriteFlags::default())
+        .await
+        .unwrap();
+    owner.close().await.unwrap();
+    assert_eq!(
+        content(&store, &format!("disk@{}", snapshot.id)).await,
+        1,
+        "what it held at that moment"
+    );
+    assert_eq!(content(&store, "disk").await, 2);
+    store.restore("disk", &snapshot.id, &|_, _| {}).await.unwrap();
+    assert_eq!(content(&store, "disk").await, 1);
+    let findings = store.diagnose(None).await;
+    assert!(
+        findings.iter().any(|finding| finding.detail.contains("clones files")),
+        "{findings:?}"
+    );
 }
 
 #[tokio::test]

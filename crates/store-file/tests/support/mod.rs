@@ -46,6 +46,36 @@ impl Drop for Tmpfs {
     }
 }
 
+/// A file system of another kind on a loop device, unmounted when dropped.
+pub(crate) struct FileSystem {
+    folder: TempDir,
+    _device: LoopDevice,
+}
+
+impl FileSystem {
+    /// Made by `mkfs` of `package`.
+    pub(crate) fn new(mkfs: &str, package: &str, size: u64) -> Self {
+        let (device, folder) = (LoopDevice::new(size), TempDir::new().unwrap());
+        let (path, point) = (device.path().to_str().unwrap(), folder.path().to_str().unwrap());
+        run(mkfs, package, &[path]);
+        run("mount", "mount", &[path, point]);
+        Self {
+            folder,
+            _device: device,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for FileSystem {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
+    }
+}
+
 /// A block device over a file, detached when dropped.
 pub(crate) struct LoopDevice {
     path: PathBuf,
