@@ -13,7 +13,8 @@ stick_script <<'END'
 set -e
 truncate -s 192M /tmp/disk
 ublk-check serve tv /tmp/disk state=/run/ublk delay=3 >/tmp/serve.log 2>&1 &
-for try in $(seq 200); do [ -b /dev/ublkb0 ] && break; sleep 0.05; done
+echo $! >/tmp/pid
+for try in $(seq 400); do [ -b /dev/ublkb0 ] && break; sleep 0.05; done
 mkfs.ext4 -q -E nodiscard /dev/ublkb0 96M
 mkdir -p /mnt/ext4
 mount /dev/ublkb0 /mnt/ext4
@@ -36,11 +37,11 @@ files=$!
 for round in 1 2 3 4 5; do
     # In the middle: some more files are there, more are to come.
     while [ "$(cat /tmp/sums 2>/dev/null | wc -l)" -lt $((round * 6)) ]; do kill -0 $files && sleep 0.02; done
-    pid=$(pidof ublk-check)
-    kill -9 "$pid"
+    kill -9 "$(cat /tmp/pid)"
     begin=$(cut -d' ' -f1 /proc/uptime)
     # Not waited for: the new daemon itself has to see the old one off.
     ublk-check serve tv /tmp/disk state=/run/ublk delay=3 >/tmp/serve$round.log 2>&1 &
+    echo $! >/tmp/pid
     for try in $(seq 400); do grep -q ublkb /tmp/serve$round.log && break; sleep 0.05; done
     grep -q '^/dev/ublkb0 recovered$' /tmp/serve$round.log || { cat /tmp/serve$round.log >&2; exit 1; }
     echo "back: $begin to $(cut -d' ' -f1 /proc/uptime) s of uptime"
@@ -65,8 +66,9 @@ expect_equal "no I/O error in the kernel's log" "" "$(stick sh -c 'dmesg | grep 
 step "a clean end removes the device"
 stick_script <<'END'
 set -e
-kill -TERM "$(pidof ublk-check)"
-for try in $(seq 400); do [ -e /sys/class/ublk-char/ublkc0 ] || break; sleep 0.05; done
+kill -TERM "$(cat /tmp/pid)"
+for try in $(seq 400); do kill -0 "$(cat /tmp/pid)" 2>/dev/null || break; sleep 0.05; done
+ls /sys/class/ublk-char /run/ublk /dev/ublk*
 [ ! -e /sys/class/ublk-char/ublkc0 ] && [ ! -e /dev/ublkb0 ] && [ ! -e /run/ublk/tv.json ]
 END
 
@@ -74,11 +76,12 @@ step "a device left behind is found and removed, with a user waiting in it"
 stick_script <<'END'
 set -e
 ublk-check serve radio /tmp/disk state=/run/ublk >/tmp/serve.log 2>&1 &
-for try in $(seq 200); do [ -b /dev/ublkb0 ] && break; sleep 0.05; done
+echo $! >/tmp/pid
+for try in $(seq 400); do [ -b /dev/ublkb0 ] && break; sleep 0.05; done
 # At once, perhaps before the daemon itself knows that it has started.
-kill -9 "$(pidof ublk-check)"
-for try in $(seq 200); do [ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] && break; sleep 0.05; done
-[ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] || { ublk-check list /run/ublk; cat /tmp/serve.log /proc/[0-9]*/task/*/stack; dmesg | tail; exit 1; }
+kill -9 "$(cat /tmp/pid)"
+for try in $(seq 40); do [ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] && break; sleep 0.05; done
+[ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] || { ublk-check list /run/ublk; cat /tmp/serve.log; exit 1; }
 dd if=/dev/ublkb0 of=/dev/null bs=64k count=1 iflag=direct 2>/tmp/dd.log &
 dd=$!
 ublk-check remove 0 /run/ublk

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{Arc, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use block::Disk;
@@ -33,6 +33,9 @@ pub(crate) const FLAGS: u64 =
 
 /// How long a daemon that was killed may take to be gone.
 const GONE: Duration = Duration::from_secs(30);
+
+/// After which time a process that still runs is taken for alive, not dying.
+const DYING: Duration = Duration::from_secs(5);
 
 /// How long the threads may take to get going, and the device node to appear.
 const SETUP: Duration = Duration::from_secs(10);
@@ -125,10 +128,12 @@ fn find(
     };
     let id = info.dev_id;
     // The claim is ours, so its server has given it up: it is dying, or it was started with another state folder.
+    let begin = Instant::now();
     let settled = control::wait_until(GONE, || match control::info(id) {
         Ok(Some(now)) => {
             info = now;
-            u32::from(now.state) != sys::UBLK_S_DEV_LIVE || serving_elsewhere(now.ublksrv_pid)
+            let elsewhere = begin.elapsed() > DYING && serving_elsewhere(now.ublksrv_pid);
+            u32::from(now.state) != sys::UBLK_S_DEV_LIVE || elsewhere
         }
         _ => true,
     });
@@ -162,19 +167,9 @@ fn find(
 /// Whether the process `pid` is another one that lives on: then waiting is of no use.
 fn serving_elsewhere(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name in parentheses (proc(5)): zombies and the dead serve nobody, and neither does one that
-    // is being killed.
+    // The state follows the name in parentheses (proc(5)); zombies and the dead serve nobody.
     let state = status.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    pid != std::process::id() as i32 && state.is_some_and(|state| !matches!(state, 'Z' | 'X' | 'x')) && !is_killed(pid)
-}
-
-fn is_killed(pid: i32) -> bool {
-    const SIGKILL: u64 = 1 << (libc::SIGKILL - 1);
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status
-        .lines()
-        .filter_map(|line| line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:")))
-        .any(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & SIGKILL != 0))
+    pid != std::process::id() as i32 && state.is_some_and(|state| !matches!(state, 'Z' | 'X' | 'x'))
 }
 
 struct Launch<'a> {

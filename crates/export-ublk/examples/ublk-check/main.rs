@@ -3,7 +3,8 @@
 //! ```text
 //! ublk-check checks [NAME...]                       all checks, or those whose name contains one of the words
 //! ublk-check serve NAME FILE [key=value...]         serves a file until SIGTERM (removes) or SIGUSR1 (detaches)
-//!     state=DIR  delay=MILLISECONDS  deadline=MILLISECONDS  identity=TEXT  queues=N  remember=N
+//!     or memory, as memory:BYTES instead of FILE
+//!     state=DIR  delay=MILLISECONDS  deadline=MILLISECONDS  identity=TEXT  queues=N  depth=N  id=N
 //! ublk-check list DIR | remove ID DIR | support
 //! ```
 //!
@@ -76,8 +77,11 @@ async fn serve(name: &str, file: &Path, settings: &[&str]) -> Result {
         }
     }
     let (mut terminate, mut detach) = (signal(SignalKind::terminate())?, signal(SignalKind::user_defined1())?);
-    let disk = FileDisk::open(file, delay)?;
-    let device = UblkDevice::start(name, Arc::new(disk), options).await?;
+    let disk: block::Disk = match file.to_str().and_then(|file| file.strip_prefix("memory:")) {
+        Some(size) => Arc::new(block::MemoryDevice::new(size.parse()?)?),
+        None => Arc::new(FileDisk::open(file, delay)?),
+    };
+    let device = UblkDevice::start(name, disk, options).await?;
     let how = if device.recovered() { "recovered" } else { "new" };
     println!("{} {how}", device.path().display());
     tokio::select! {
