@@ -38,8 +38,8 @@ retry() {
     for ((attempt = 1; ; attempt++)); do
         "$@" && return 0
         ((attempt < times)) || return 1
-        say "attempt $attempt of $times failed; trying again in $((attempt * 5)) s"
-        sleep $((attempt * 5))
+        say "attempt $attempt of $times failed; trying again in $((attempt * ${RETRY_PAUSE:-5})) s"
+        sleep "$((attempt * ${RETRY_PAUSE:-5}))"
     done
 }
 

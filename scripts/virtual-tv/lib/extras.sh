@@ -25,7 +25,7 @@ prepare_blob_client() {
     rm -rf "$folder"
     if ! python3 -m venv "$folder" >/dev/null 2>&1; then
         say "Installing on this machine: python3-venv"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3-venv >/dev/null ||
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -qq -y --no-install-recommends python3-venv >/dev/null ||
             die "python3-venv could not be installed" "Install it by hand, then start again."
         python3 -m venv "$folder"
     fi

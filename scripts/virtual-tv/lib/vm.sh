@@ -17,7 +17,7 @@ VM_TIMEOUT=${VM_TIMEOUT:-240}
 #   VM_MEMORY   MiB (default 768)
 #   VM_CPUS     (default 2)
 #   VM_SPEED    what the cable can do: high (default, as on the boards), super, or none (no USB device controller).
-#               At super speed dummy_hcd fails writes of an odd number of sectors, as file systems send them.
+#               At super speed dummy_hcd 6.12 fails some writes of file systems, whatever the gadget does.
 #   VM_MODULES  comma-separated modules for the stick's side instead of "libcomposite,usb_f_mass_storage,ublk_drv"
 vm_start() {
     local image begin=$EPOCHREALTIME

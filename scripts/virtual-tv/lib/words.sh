@@ -38,10 +38,10 @@ tv_script() { vm_script; }
 tv_disk() { vm_run sh /share/guest/tv disk "$1"; }
 
 # tv_wait_disk LUN [SECONDS]: waits until the TV sees a medium in this LUN, and prints its block device.
-tv_wait_disk() { vm_run sh /share/guest/tv wait-disk "$1" "${2:-60}"; }
+tv_wait_disk() { vm_run sh /share/guest/tv wait-disk "$1" "${2:-150}"; }
 
 # tv_wait_no_medium LUN [SECONDS]: waits until the LUN is empty or gone.
-tv_wait_no_medium() { vm_run sh /share/guest/tv wait-no-medium "$1" "${2:-60}"; }
+tv_wait_no_medium() { vm_run sh /share/guest/tv wait-no-medium "$1" "${2:-150}"; }
 
 # tv_wait_size LUN BYTES: waits until the TV sees a medium of this size. tv_wait_gone LUN: until no such disk is there.
 tv_wait_size() { vm_run sh /share/guest/tv wait-size "$1" "$2"; }
