@@ -155,14 +155,18 @@ pub(crate) fn devices() -> Vec<u32> {
     ids
 }
 
-/// Stops a device: requests in flight end, everything later fails, `/dev/ublkbN` disappears.
+/// Stops a device: requests in flight end, everything later fails, `/dev/ublkbN` disappears. No device is success.
 pub(crate) fn stop(id: u32) -> Result<(), UblkError> {
-    command(sys::UBLK_U_CMD_STOP_DEV, id, 0, None)
+    gone_is_fine(command(sys::UBLK_U_CMD_STOP_DEV, id, 0, None))
 }
 
 /// Deletes a device; its number is free again when nobody has it open any more. No device is success.
 pub(crate) fn delete(id: u32) -> Result<(), UblkError> {
-    match command(sys::UBLK_U_CMD_DEL_DEV_ASYNC, id, 0, None) {
+    gone_is_fine(command(sys::UBLK_U_CMD_DEL_DEV_ASYNC, id, 0, None))
+}
+
+fn gone_is_fine(result: Result<(), UblkError>) -> Result<(), UblkError> {
+    match result {
         Err(UblkError::Control { source, .. }) if source.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         other => other,
     }

@@ -27,6 +27,8 @@ pub struct UblkDevice {
     path: PathBuf,
     recovered: bool,
     disk_name: String,
+    queues: usize,
+    /// How many queues are served.
     live: watch::Receiver<usize>,
     /// Taken by `remove` and `detach`.
     parts: Option<Parts>,
@@ -81,6 +83,7 @@ impl UblkDevice {
             path,
             recovered: parts.recovered,
             disk_name: parts.name.clone(),
+            queues: parts.mailboxes.len(),
             live: parts.live.clone(),
             parts: Some(parts),
         })
@@ -113,9 +116,8 @@ impl UblkDevice {
     /// Waits until a queue is not served any more: somebody else stopped or deleted the device, or the driver failed.
     pub async fn stopped(&self) {
         let mut live = self.live.clone();
-        let all = *live.borrow();
         // The sender lives in the threads: an error means that they are all gone.
-        let _ = live.wait_for(|&count| count < all || count == 0).await;
+        let _ = live.wait_for(|&count| count < self.queues).await;
     }
 
     /// Tells the kernel the present size of the disk.

@@ -67,12 +67,15 @@ pub(crate) fn start(name: &str, disk: Disk, options: &Options, runtime: Handle) 
     let mut recovered = None;
     match find(name, &claim, &identity, &wanted, resizable)? {
         Found::Nothing => {}
-        Found::Recoverable { id, sectors } => recovered = Some((id, sectors)),
-        Found::Useless { id, why } => {
-            tracing::warn!("/dev/ublkb{id} of disk {name} cannot be taken over ({why}): removed");
-            control::stop(id)?;
-            control::delete(id)?;
-        }
+        Found::Recoverable { id, sectors } => match control::start_recovery(id, GONE) {
+            Ok(()) => recovered = Some((id, sectors)),
+            // The one before was killed in the middle of its own recovery: the driver allows no second one.
+            Err(UblkError::Control { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+                replace(name, id, "its last recovery was cut short")?;
+            }
+            Err(error) => return Err(error),
+        },
+        Found::Useless { id, why } => replace(name, id, why)?,
     }
     let launch = Launch {
         name,
@@ -104,6 +107,13 @@ pub(crate) fn start(name: &str, disk: Disk, options: &Options, runtime: Handle) 
         live: launched.live,
         claim,
     })
+}
+
+/// Removes a device that cannot be taken over, to make room for a new one.
+fn replace(name: &str, id: u32, why: &str) -> Result<(), UblkError> {
+    tracing::warn!("/dev/ublkb{id} of disk {name} cannot be taken over ({why}): removed");
+    control::stop(id)?;
+    control::delete(id)
 }
 
 /// Looks for the device of the disk `name` among those of the kernel.
@@ -190,11 +200,8 @@ struct Launched {
 }
 
 impl Launch<'_> {
-    /// Adds the device, or recovers device `old`, starts its threads and then the device.
+    /// Adds the device, or goes on with device `old` whose recovery has begun, starts its threads and then the device.
     fn run(&self, old: Option<u32>) -> Result<Launched, UblkError> {
-        if let Some(id) = old {
-            control::start_recovery(id, GONE)?;
-        }
         let ctrl = self.add(old)?;
         // By default libublk deletes the device when this handle goes, and waits until nobody has it open.
         ctrl.disown();
