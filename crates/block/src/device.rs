@@ -58,13 +58,14 @@ pub struct ZeroFlags {
 /// # Errors
 ///
 /// After a failed write, zeroing or discard the range holds, sector by sector, either the old or the new content.
-/// A failed flush means that any write since the last successful one may be lost: its caller must report it.
+/// A failed flush means that any write since the last successful one may be lost: its caller must report it, and every
+/// flush that was under way at the same time fails too.
 /// [`BlockError::is_retryable`](crate::BlockError::is_retryable) tells whether the same request may succeed later.
 ///
 /// # Cancellation
 ///
 /// Dropping the future of any operation is allowed at any time and counts as a failure. What was begun may still take
-/// effect, but **never after a later request on the same range has completed**: a device whose requests outlive their
+/// effect, but **never after a later request on the same range has completed**, be it a write or a read: a device whose requests outlive their
 /// futures (a thread, a server that still works on a request whose connection was cut) must see to that, for instance
 /// with a [`RangeLock`](crate::RangeLock).
 #[async_trait]
@@ -111,9 +112,18 @@ pub trait BlockDevice: Send + Sync + 'static {
     async fn extents(&self, offset: u64, len: u64) -> Result<Vec<Extent>>;
 
     /// Changes the size of the disk. New space reads as zeroes; space cut off is gone, also when the disk grows again.
+    ///
+    /// Fails with [`Unsupported`](crate::BlockError::Unsupported) without [`Features::resize`](crate::Features::resize)
+    /// and with [`Misaligned`](crate::BlockError::Misaligned) for a size that is no multiple of the logical block size.
+    /// [`properties`](Self::properties) and [`status`](Self::status) tell the new size before this completes. A request
+    /// under way on space that is being cut off either completes before, or fails with
+    /// [`OutOfRange`](crate::BlockError::OutOfRange).
     async fn resize(&self, size: u64) -> Result<()>;
 
-    /// Flushes, gives up ownership (leases, locks) and makes every later operation fail. Idempotent. The ownership is
-    /// given up also when the flush fails, and the flush's error returned.
+    /// Flushes, gives up ownership (leases, locks) and makes every later operation fail, of any kind. Idempotent: a
+    /// second close succeeds. The ownership is given up also when the flush fails, and the flush's error returned.
+    ///
+    /// Requests under way complete or fail; either way none takes effect after this has completed. The status says
+    /// [`Closed`](crate::Health::Closed) from then on; name and properties stay.
     async fn close(&self) -> Result<()>;
 }

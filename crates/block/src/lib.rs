@@ -5,7 +5,8 @@
 //! the trait, the data that travel through it ([`Payload`]), its [errors](BlockError), the management side of a store
 //! ([`store::Store`]), a device in memory ([`MemoryDevice`]) and the layers that belong to no store.
 //!
-//! Every implementation is held to the same behaviour by the `conformance` suite (feature `conformance`).
+//! Every implementation is held to the same behaviour by the `conformance` suite, which the feature of that name brings,
+//! together with a layer that injects faults.
 
 mod device;
 mod error;

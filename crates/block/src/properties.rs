@@ -71,7 +71,8 @@ pub struct Features {
     pub discard: bool,
     /// Discarded ranges read as zeroes.
     pub discard_zeroes: bool,
-    /// Zeroes are written faster than a buffer of zeroes.
+    /// Zeroes are written faster than a buffer of zeroes: with
+    /// [`fast_only`](crate::ZeroFlags::fast_only) they are refused at most where they must stay allocated.
     pub fast_zero: bool,
     /// Extents tell holes from data. Without it everything is data.
     pub extents: bool,

@@ -215,7 +215,8 @@ pub(crate) fn lock_file(file: &File, kind: LockKind) -> io::Result<()> {
         LockKind::Shared => libc::F_RDLCK,
         LockKind::Exclusive => libc::F_WRLCK,
     };
-    // SAFETY: all-zero is a valid `flock64`: the whole file, and the process id 0 that the kernel demands.
+    // SAFETY: all-zero is a valid `flock64`: the whole file, and the process id 0 that the kernel demands. On 32 bits
+    // it is read as the shorter `flock` by newer C libraries, which with zeroes comes to the same.
     let mut lock: libc::flock64 = unsafe { std::mem::zeroed() };
     lock.l_type = lock_type as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;

@@ -296,6 +296,28 @@ async fn a_full_file_system_is_no_space_and_harms_nothing() {
 }
 
 #[tokio::test]
+async fn a_flush_hears_of_writes_that_were_lost() {
+    // A block device whose storage is full only when the page cache is written back.
+    let mount = Tmpfs::new("4m");
+    let file = mount.path().join("loop");
+    File::create(&file).unwrap().set_len(64 << 20).unwrap();
+    let device = LoopDevice::over(&file, &[], TempDir::new().unwrap());
+    let disk = open(device.path()).await.unwrap();
+    let fill = || disk.write(0, vec![1; 16 << 20].into(), WriteFlags::default());
+    fill().await.unwrap();
+    assert!(disk.flush().await.is_err());
+
+    fill().await.unwrap();
+    let fua = disk.write(32 << 20, vec![1; 8 << 20].into(), WriteFlags::FUA).await;
+    let flush = disk.flush().await;
+    assert!(
+        fua.is_err() && flush.is_err(),
+        "also if a FUA write was told before: {fua:?} {flush:?}"
+    );
+    drop((disk, device));
+}
+
+#[tokio::test]
 async fn a_file_truncated_by_somebody_else_is_an_error_and_noticed() {
     let (_folder, path) = image();
     let disk = open(&path).await.unwrap();

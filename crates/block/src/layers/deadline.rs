@@ -16,8 +16,8 @@ use crate::{
     ZeroFlags,
 };
 
-/// How long a request may take unless configured otherwise: well under the 30 s after which a USB host (Linux
-/// `SD_TIMEOUT`, Windows `TimeOutValue` doubled) resets a device.
+/// How long a request may take unless configured otherwise: well under the 30 s after which Linux, as many hosts, gives
+/// up on a disk's command and resets the device (`SD_TIMEOUT`, `drivers/scsi/sd.h`).
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A device whose every request ends within a time limit, with [`BlockError::Unreachable`] if need be.

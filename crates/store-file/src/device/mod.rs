@@ -1,6 +1,7 @@
 //! One disk in a file or block device.
 
 mod requests;
+mod sync;
 mod writer;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::{
     sys,
 };
 
+use sync::Sync;
 use writer::{Write, Writer};
 
 /// Requests of one disk that are with the kernel at the same time; more wait.
@@ -66,6 +68,7 @@ struct Shared {
     file: RwLock<Option<Arc<File>>>,
     /// Whether the kernel and the file system know these; unlearned at the first refusal.
     can: Abilities,
+    sync: Sync,
 }
 
 struct Abilities {
@@ -180,6 +183,7 @@ impl FileDevice {
                     dsync: AtomicBool::new(true),
                     zero_range: AtomicBool::new(true),
                 },
+                sync: Sync::default(),
             }),
             locks: RangeLock::new(),
             parallel: Arc::new(Semaphore::new(MAX_PARALLEL)),
@@ -311,7 +315,9 @@ impl BlockDevice for FileDevice {
     }
 
     async fn flush(&self) -> Result<()> {
-        self.run("flush", None, requests::flush).await
+        let before = self.shared.sync.begin();
+        let request = move |shared: &Shared, file: &File| requests::flush(shared, file, before);
+        self.run("flush", None, request).await
     }
 
     async fn extents(&self, offset: u64, len: u64) -> Result<Vec<Extent>> {
@@ -346,13 +352,17 @@ impl BlockDevice for FileDevice {
         let file = self.shared.file.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(file) = file else { return Ok(()) };
         self.shared.status.send_modify(|status| status.health = Health::Closed);
+        let before = self.shared.sync.begin();
         // Those under way still have the file; it is closed, and its lock given up, when the last one is done.
         let all = self.parallel.clone().acquire_many_owned(MAX_PARALLEL as u32).await;
         let shared = self.shared.clone();
         let thread = spawn_blocking(move || {
             let result = match shared.properties.read_only {
                 true => Ok(()),
-                false => file.sync_data().map_err(|error| shared.error("cannot flush", &error)),
+                false => shared
+                    .sync
+                    .flush(before, || file.sync_data())
+                    .map_err(|error| shared.error("cannot flush", &error)),
             };
             drop((file, all));
             result

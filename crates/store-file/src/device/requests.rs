@@ -60,11 +60,11 @@ fn write_slices(shared: &Shared, file: &File, slices: &mut [IoSlice<'_>], offset
         // A kernel that does not know the flag refuses before it writes anything, so that the slices are whole.
         match sys::write_at(file, slices, offset, true) {
             Err(error) if sys::is_unsupported(&error) => can.store(false, Ordering::Relaxed),
-            result => return result,
+            result => return shared.sync.noted(result),
         }
     }
     sys::write_at(file, slices, offset, false)?;
-    file.sync_data()
+    shared.sync.noted(file.sync_data())
 }
 
 pub(super) fn write_zeroes(shared: &Shared, file: &File, offset: u64, len: u64, flags: ZeroFlags) -> Result<()> {
@@ -80,7 +80,13 @@ pub(super) fn write_zeroes(shared: &Shared, file: &File, offset: u64, len: u64, 
         Ok(false) => return Err(BlockError::unsupported(&shared.name, "fast write of zeroes")),
         Err(error) => Err(error),
     };
-    let durable = zeroed.and_then(|()| if flags.fua { file.sync_data() } else { Ok(()) });
+    let durable = zeroed.and_then(|()| {
+        if flags.fua {
+            shared.sync.noted(file.sync_data())
+        } else {
+            Ok(())
+        }
+    });
     durable.map_err(|error| shared.error("cannot write zeroes", &error))
 }
 
@@ -164,7 +170,7 @@ pub(super) fn discard(shared: &Shared, file: &File, offset: u64, len: u64) -> Re
     }
 }
 
-pub(super) fn flush(shared: &Shared, file: &File) -> Result<()> {
+pub(super) fn flush(shared: &Shared, file: &File, before: u64) -> Result<()> {
     if shared.kind != Kind::File
         && let Ok(size) = sys::size(file)
     {
@@ -174,7 +180,10 @@ pub(super) fn flush(shared: &Shared, file: &File) -> Result<()> {
     if shared.properties.read_only {
         return Ok(());
     }
-    file.sync_data().map_err(|error| shared.error("cannot flush", &error))
+    shared
+        .sync
+        .flush(before, || file.sync_data())
+        .map_err(|error| shared.error("cannot flush", &error))
 }
 
 pub(super) fn extents(shared: &Shared, file: &File, offset: u64, len: u64) -> Result<Vec<Extent>> {
