@@ -21,8 +21,8 @@ use tracing::{error, info, warn};
 use super::{disk::State, limits, medium::Medium};
 use crate::config::{Config, Loaded, model};
 
-/// Name of the gadget in configfs. One name for all times: the next daemon finds it again.
-const NAME: &str = "cloud-stick-0";
+/// Name of the gadget, `cloud-stick-0` in configfs. One name for all times: the next daemon finds it again.
+const NAME: &str = "0";
 /// Pause before something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 

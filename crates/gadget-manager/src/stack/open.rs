@@ -69,7 +69,7 @@ pub(crate) async fn open_image(loaded: Option<&Loaded>, text: &str, options: &Op
 }
 
 async fn file(path: &Path, options: &OpenOptions) -> Result<Disk, StoreError> {
-    Ok(Arc::new(FileDevice::open(path, options.read_only).await?))
+    Ok(Arc::new(FileDevice::open(path, options).await?))
 }
 
 async fn image(

@@ -3,11 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use block::store::{ImageRef, SharedStore, StoreError};
+use store_azure::{AzureSecret, AzureStore, Secret};
 use store_file::FileStore;
 
 use super::owner;
 use crate::config::{
-    Loaded,
+    Loaded, StoreSecrets,
     model::{StoreConfig, StoreKind},
 };
 
@@ -36,17 +37,38 @@ pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreErr
     match &find(loaded, name)?.kind {
         StoreKind::File(file) => Ok(Arc::new(FileStore::new(&file.folder))),
         StoreKind::Azure(azure) => {
-            let secrets = loaded.secrets.of(name);
-            let credentials = store_azure::AzureSecrets {
-                connection_string: secrets.connection_string.map(Into::into),
-                account_key: secrets.account_key.map(Into::into),
-                sas: secrets.sas.map(Into::into),
-                client_secret: secrets.client_secret.map(Into::into),
-            };
+            let secret = azure_secret(name, loaded.secrets.of(name))?;
             let owner = owner::identity(&loaded.config.state_dir);
-            Ok(Arc::new(store_azure::AzureStore::new(azure.clone(), credentials, owner)?))
+            let _ = owner;
+            Ok(Arc::new(AzureStore::new(azure.clone(), &secret)?))
         }
     }
+}
+
+/// The one secret that a store in Azure is to use.
+fn azure_secret(name: &str, secrets: StoreSecrets) -> Result<AzureSecret, StoreError> {
+    let [connection_string, account_key, sas, client_secret] =
+        [secrets.connection_string, secrets.account_key, secrets.sas, secrets.client_secret]
+            .map(|secret| secret.map(|text| Secret::new(text.as_str())));
+    let mut given = [
+        connection_string.map(AzureSecret::ConnectionString),
+        account_key.map(AzureSecret::AccountKey),
+        sas.map(AzureSecret::Sas),
+        client_secret.map(AzureSecret::ClientSecret),
+    ]
+    .into_iter()
+    .flatten();
+    let object = format!("store \"{name}\"");
+    let Some(secret) = given.next() else {
+        let detail = format!(
+            "has no secret; put connection_string, account_key, sas or client_secret into [store.{name}] of the file of secrets"
+        );
+        return Err(StoreError::invalid(object, detail));
+    };
+    if given.next().is_some() {
+        return Err(StoreError::invalid(object, "has several secrets; leave one of them"));
+    }
+    Ok(secret)
 }
 
 /// Finds the store and image that `text` names: `STORE/IMAGE[@SNAPSHOT]` or a configured disk.
