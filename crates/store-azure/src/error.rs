@@ -56,6 +56,12 @@ pub enum AzureError {
         /// What the service said.
         detail: String,
     },
+    /// Our lease is not in force (412); the service may renew it yet, if nobody else had the blob since.
+    #[error("the lease of {object} has run out")]
+    LeaseExpired {
+        /// The blob.
+        object: String,
+    },
     /// The sequence number is not the one the request was made for (412 `SequenceNumberConditionNotMet`).
     #[error("{object} has another sequence number")]
     SequenceNumber {
@@ -160,6 +166,11 @@ impl AzureError {
         let text = || Arc::<str>::from(self.to_string());
         match &self {
             Self::Denied { .. } => BlockError::Denied { disk, detail: text() },
+            Self::LeaseExpired { .. } => BlockError::Unreachable {
+                disk,
+                detail: text(),
+                retry_after: None,
+            },
             Self::Unreachable { retry_after, .. } => BlockError::Unreachable {
                 disk,
                 detail: text(),
@@ -167,11 +178,6 @@ impl AzureError {
             },
             Self::Corrupt { .. } => BlockError::Corrupt { disk, detail: text() },
             Self::LeaseLost { .. } | Self::Leased { .. } => BlockError::Fenced { disk, detail: text() },
-            Self::NotFound { .. } => BlockError::Io {
-                disk,
-                detail: text(),
-                errno: None,
-            },
             _ => BlockError::Io {
                 disk,
                 detail: text(),

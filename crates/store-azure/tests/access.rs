@@ -10,10 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use block::{
-    BlockDevice,
-    store::{ImageRef, Store, Verdict},
-};
+use block::store::{ImageRef, Store, Verdict};
 use store_azure::{AccessToken, AzureConfig, AzureSecret, AzureStore, Secret, SharedKey, TokenCache, TokenSource};
 use support::{MIB, azurite, raw, read, unique, write};
 use testkit::{Azurite, azurite::Options};
@@ -28,8 +25,8 @@ fn config(azurite: &Azurite, container: &str) -> AzureConfig {
 async fn round_trip(store: &AzureStore) {
     store.create("tv", &raw(MIB)).await.unwrap();
     let disk = store.open(&ImageRef::live("tv"), &Default::default()).await.unwrap();
-    write(&*disk.clone(), 0, vec![7; 4096]).await;
-    assert_eq!(read(&*disk.clone(), 0, 4096).await, vec![7; 4096]);
+    write(&*disk, 0, vec![7; 4096]).await;
+    assert_eq!(read(&*disk, 0, 4096).await, vec![7; 4096]);
     disk.close().await.unwrap();
     let findings = store.diagnose(Some("tv")).await;
     assert!(

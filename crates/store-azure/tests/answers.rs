@@ -164,10 +164,11 @@ async fn a_lease_lost_between_two_writes_fences_at_once() {
     let service = Service::start(SIZE).await;
     let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
     write(&disk, 0, vec![1; 512]).await;
-    for code in [
-        "LeaseIdMismatchWithBlobOperation",
-        "LeaseLost",
-        "LeaseNotPresentWithBlobOperation",
+    // Another lease is another owner. No lease is one too, unless the service renews ours.
+    for (code, gone) in [
+        ("LeaseIdMismatchWithBlobOperation", false),
+        ("LeaseLost", true),
+        ("LeaseNotPresentWithBlobOperation", true),
     ] {
         let disk = scripted(&service, |_| {}, |settings| settings.take_over = true)
             .await
@@ -175,14 +176,30 @@ async fn a_lease_lost_between_two_writes_fences_at_once() {
         first(&service, 1, Request::is_write, move || {
             Fate::Instead(Answer::error(412, code))
         });
-        assert!(matches!(
-            disk.write(0, vec![2; 512].into(), Default::default()).await,
-            Err(BlockError::Fenced { .. })
-        ));
-        service.script(|_| Fate::Normal);
-        let refused = disk.write(0, vec![2; 512].into(), Default::default()).await;
-        assert!(matches!(refused, Err(BlockError::Fenced { .. })), "for good");
+        if gone {
+            service.blob.lock().unwrap().lease = None;
+        }
+        for _ in 0..2 {
+            let refused = disk.write(0, vec![2; 512].into(), Default::default()).await;
+            assert!(matches!(refused, Err(BlockError::Fenced { .. })), "{code}: {refused:?}");
+            service.script(|_| Fate::Normal);
+        }
         assert!(matches!(disk.status().borrow().health, Health::Fenced { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_renewed_and_the_write_sent_again() {
+    let service = Service::start(SIZE).await;
+    let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
+    for code in ["LeaseLost", "LeaseNotPresentWithBlobOperation"] {
+        let renewals = service.count(Request::is_renewal);
+        first(&service, 1, Request::is_write, move || {
+            Fate::Instead(Answer::error(412, code))
+        });
+        write(&disk, 0, vec![3; 512]).await;
+        assert_eq!(service.count(Request::is_renewal), renewals + 1);
+        assert_eq!(read(&disk, 0, 512).await, vec![3; 512]);
     }
 }
 

@@ -82,6 +82,11 @@ async fn work(
             if result.is_ok() {
                 // Acknowledged: nothing older may come back.
                 model.since.insert(area, vec![data]);
+            } else {
+                // It may be there or not; one candidate alone would count as known.
+                let before = model.flushed.get(&area).cloned();
+                let before = before.unwrap_or_else(|| vec![0; AREA as usize]);
+                model.since.entry(area).or_default().push(before);
             }
         }
         if numbers.random_bool(0.3) && disk.flush().await.is_ok() {

@@ -107,9 +107,6 @@ fn denied(object: &str, status: StatusCode, code: &str, headers: &HeaderMap, cre
         _ => None,
     };
     let detail = match (code, credential) {
-        ("AuthorizationFailure", _) => {
-            "the storage account's firewall does not let this network in; allow it under \"Networking\"".to_owned()
-        }
         ("AccountIsDisabled", _) => "the storage account is disabled; look at the subscription".to_owned(),
         ("KeyBasedAuthenticationNotPermitted", _) => {
             "the storage account forbids account keys; use Microsoft Entra, or allow \"storage account key access\"".to_owned()
@@ -125,7 +122,7 @@ fn denied(object: &str, status: StatusCode, code: &str, headers: &HeaderMap, cre
         ("AuthorizationPermissionMismatch" | "InsufficientAccountPermissions", _) => {
             "the shared access signature lacks a right; it needs read, add, create, write, delete and list (racwdl)".to_owned()
         }
-        (_, _) if expired.is_some() => expired.unwrap_or_default(),
+        (_, _) if expired.is_some() => expired.clone().unwrap_or_default(),
         (_, _) if skew.is_some() => {
             let minutes = skew.unwrap_or_default();
             let side = if minutes > 0 { "behind" } else { "ahead of" };
@@ -137,6 +134,13 @@ fn denied(object: &str, status: StatusCode, code: &str, headers: &HeaderMap, cre
                 .to_owned()
         }
         (_, Credential::Bearer(_)) => "the access token is not accepted".to_owned(),
+    };
+    // Azure says so for networks that are kept out, Azurite for signatures that do not match.
+    let firewall = code == "AuthorizationFailure" && expired.is_none() && skew.is_none();
+    let detail = if firewall {
+        format!("{detail}; or the storage account's firewall keeps this network out (see \"Networking\")")
+    } else {
+        detail
     };
     let detail = if code.is_empty() {
         detail
@@ -171,13 +175,13 @@ fn conflict(object: &str, status: StatusCode, code: String) -> AzureError {
                 detail: String::new(),
             };
         }
+        // Ours may have run out without anybody else having had the blob: renewing it tells.
+        "LeaseNotPresentWithBlobOperation" | "LeaseLost" => return AzureError::LeaseExpired { object },
         "LeaseIdMismatchWithLeaseOperation"
         | "LeaseIdMismatchWithBlobOperation"
         | "LeaseNotPresentWithLeaseOperation"
-        | "LeaseNotPresentWithBlobOperation"
         | "LeaseIsBrokenAndCannotBeRenewed"
-        | "LeaseIsBreakingAndCannotBeChanged"
-        | "LeaseLost" => return AzureError::LeaseLost { object, detail: code },
+        | "LeaseIsBreakingAndCannotBeChanged" => return AzureError::LeaseLost { object, detail: code },
         "SequenceNumberConditionNotMet" => return AzureError::SequenceNumber { object },
         "ConditionNotMet" | "TargetConditionNotMet" => return AzureError::Changed { object },
         "InvalidBlobType" => "is not a page blob; only page blobs can be disks",

@@ -7,7 +7,11 @@ use futures::future::try_join_all;
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Inner, Mode, epoch::Raise, ownership::Ownership};
+use super::{
+    Inner, Mode,
+    epoch::{Epoch, Raise},
+    ownership::Ownership,
+};
 use crate::{
     client::{Failure, Retry},
     error::AzureError,
@@ -51,8 +55,7 @@ impl Inner {
             ownership.check(deadline).await?;
             // What a lost write left in doubt must be settled before anybody sees it. No write was ever sent to a hole.
             if !hole {
-                let raiser = self.raiser(ownership, deadline);
-                epoch.settle(&raiser).await.map_err(|error| self.failed(error))?;
+                self.settle(ownership, epoch, deadline).await?;
             }
         }
         if hole {
@@ -86,6 +89,20 @@ impl Inner {
             whole.append(part);
         }
         Ok(whole)
+    }
+
+    /// Makes sure that no write of unknown fate is left.
+    async fn settle(&self, ownership: &Ownership, epoch: &Epoch, deadline: Instant) -> Result<()> {
+        let raiser = self.raiser(ownership, deadline);
+        let mut retry = Retry::new(deadline);
+        loop {
+            let Err(error) = epoch.settle(&raiser).await else {
+                return Ok(());
+            };
+            let failure = self.refused(error);
+            retry.after(failure).await.map_err(|error| self.failed(error))?;
+            ownership.check(deadline).await?;
+        }
     }
 
     async fn read_piece(&self, piece: Range<u64>, deadline: Instant) -> Result<Payload> {
@@ -162,49 +179,55 @@ impl Inner {
         let Mode::Owner { ownership, epoch } = &self.mode else {
             return Err(BlockError::read_only(&self.name));
         };
-        let raiser = self.raiser(ownership, deadline);
         let mut retry = Retry::new(deadline);
         loop {
             ownership.check(deadline).await?;
-            let failure = match self.blob.client().slot(deadline).await {
-                Err(failure) => failure,
-                Ok(slot) => {
-                    let ticket = epoch.ticket(&raiser).await.map_err(|error| self.failed(error))?;
-                    let request = self
-                        .blob
-                        .put_pages(write, self.io.md5_writes, Some(ownership.lease()), ticket.number())
-                        .map_err(|error| self.failed(error))?;
-                    match self.blob.client().attempt(slot, &request, deadline).await {
-                        Ok(_) => {
-                            ticket.settle();
-                            break;
-                        }
-                        // The ticket goes unsettled: the next one comes with a raised number.
-                        Err(failure) if failure.unknown => failure,
-                        Err(Failure {
-                            error: AzureError::SequenceNumber { object },
-                            ..
-                        }) => {
-                            epoch.refused(ticket.number());
-                            ticket.settle();
-                            Failure {
-                                retry: true,
-                                ..Failure::refused(AzureError::SequenceNumber { object })
-                            }
-                        }
-                        Err(failure) => {
-                            ticket.settle();
-                            failure
-                        }
-                    }
-                }
-            };
-            retry.after(failure).await.map_err(|error| self.failed(error))?;
+            match self.put_once(write, ownership, epoch, deadline).await {
+                Ok(()) => break,
+                Err(failure) => retry.after(failure).await.map_err(|error| self.failed(error))?,
+            }
         }
         if write.data.is_none() {
             self.map().mark_hole(write.offset, write.offset + write.length);
         }
         Ok(())
+    }
+
+    async fn put_once(
+        &self,
+        write: &PageWrite,
+        ownership: &Ownership,
+        epoch: &Epoch,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let client = self.blob.client();
+        let slot = client.slot(deadline).await?;
+        let raiser = self.raiser(ownership, deadline);
+        let ticket = epoch.ticket(&raiser).await.map_err(|error| self.refused(error))?;
+        let number = ticket.number();
+        let request = self
+            .blob
+            .put_pages(write, self.io.md5_writes, Some(ownership.lease()), number);
+        let request = request.map_err(Failure::refused)?;
+        match client.attempt(slot, &request, deadline).await {
+            Ok(_) => {
+                ticket.settle();
+                Ok(())
+            }
+            // The ticket goes unsettled: the next one comes with a raised number.
+            Err(failure) if failure.unknown => Err(failure),
+            Err(failure) => {
+                ticket.settle();
+                match failure.error {
+                    AzureError::SequenceNumber { .. } => {
+                        epoch.refused(number);
+                        Err(Failure { retry: true, ..failure })
+                    }
+                    AzureError::LeaseExpired { .. } => Err(self.refused(failure.error)),
+                    _ => Err(failure),
+                }
+            }
+        }
     }
 
     fn raiser<'a>(&'a self, ownership: &'a Ownership, deadline: Instant) -> Raiser<'a> {
@@ -215,12 +238,26 @@ impl Inner {
         }
     }
 
+    /// A refusal, and whether the same request may be sent again: a lease that ran out may be renewed first.
+    fn refused(&self, error: AzureError) -> Failure {
+        let doubtful = matches!(error, AzureError::LeaseExpired { .. });
+        if let (Mode::Owner { ownership, .. }, true) = (&self.mode, doubtful) {
+            ownership.doubt();
+        }
+        Failure {
+            retry: doubtful,
+            ..Failure::refused(error)
+        }
+    }
+
     /// Puts an error into the block device's terms; a lost lease fences the disk at once.
     pub(super) fn failed(&self, error: AzureError) -> BlockError {
-        if let (Mode::Owner { ownership, .. }, AzureError::LeaseLost { .. } | AzureError::Leased { .. }) =
-            (&self.mode, &error)
-        {
-            ownership.lose(&error, &self.monitor);
+        if let Mode::Owner { ownership, .. } = &self.mode {
+            match &error {
+                AzureError::LeaseLost { .. } | AzureError::Leased { .. } => ownership.lose(&error, &self.monitor),
+                AzureError::LeaseExpired { .. } => ownership.doubt(),
+                _ => {}
+            }
         }
         error.into_block(&self.name)
     }

@@ -10,7 +10,7 @@ use std::{
 
 use block::{BlockError, Health};
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
 use tracing::{error, info, warn};
@@ -49,6 +49,8 @@ pub(crate) struct Ownership {
     generation: u64,
     seconds: u64,
     state: watch::Sender<State>,
+    /// Asks for a renewal now.
+    doubt: Notify,
     start: Instant,
     /// Milliseconds after `start` until which the lease is surely ours: counted from before the last successful
     /// renewal was *sent*, on the monotonic clock.
@@ -64,6 +66,7 @@ impl Ownership {
             generation,
             seconds,
             state: watch::Sender::new(State::Held),
+            doubt: Notify::new(),
             start: sent,
             valid_for: AtomicU64::new(seconds * 1000),
         })
@@ -169,6 +172,13 @@ impl Ownership {
         });
     }
 
+    /// The service says that the lease is not in force: a renewal must show whether it is still ours. Nothing is sent
+    /// until it did.
+    pub(crate) fn doubt(&self) {
+        self.lapse();
+        self.doubt.notify_one();
+    }
+
     fn lapse(&self) {
         let news = self.state.send_if_modified(|state| {
             let news = matches!(state, State::Held);
@@ -178,7 +188,7 @@ impl Ownership {
             news
         });
         if news {
-            warn!(disk = %self.disk, "the lease could not be renewed in time; the disk waits");
+            warn!(disk = %self.disk, "the lease is not known to be in force; the disk waits");
         }
     }
 
@@ -195,6 +205,7 @@ impl Ownership {
             let until = self.valid_until();
             tokio::select! {
                 () = sleep_until(next) => {}
+                () = self.doubt.notified() => {}
                 () = sleep_until(until), if matches!(*self.state.borrow(), State::Held) => {
                     self.lapse();
                     continue;
@@ -225,7 +236,10 @@ impl Ownership {
                     Err(why) => self.lose(&why, &monitor),
                 },
                 Err(failure) => match failure.error {
-                    why @ (AzureError::LeaseLost { .. } | AzureError::Leased { .. } | AzureError::NotFound { .. }) => {
+                    why @ (AzureError::LeaseLost { .. }
+                    | AzureError::LeaseExpired { .. }
+                    | AzureError::Leased { .. }
+                    | AzureError::NotFound { .. }) => {
                         self.lose(&why, &monitor);
                     }
                     why => info!(disk = %self.disk, error = %why, "the lease was not renewed; trying again"),

@@ -99,11 +99,8 @@ impl Inner {
         let Mode::Owner { ownership, epoch } = &self.mode else {
             return Err(BlockError::read_only(&self.name));
         };
-        let length = if self.format == Format::Vhd {
-            size + FOOTER
-        } else {
-            size
-        };
+        let footer = if self.format == Format::Vhd { FOOTER } else { 0 };
+        let length = size.saturating_add(footer);
         check_size(&self.name, length).map_err(|error| error.into_block(&self.name))?;
         let deadline = self.blob.client().deadline();
         let late = |_| BlockError::unreachable(&self.name, "earlier requests are still waiting");

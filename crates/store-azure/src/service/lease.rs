@@ -38,7 +38,7 @@ impl Blob {
     pub async fn release_lease(&self, id: &str) -> Result<()> {
         let request = self.lease_request("release").lease(Some(id))?;
         match self.client.send(&request).await {
-            Ok(_) | Err(AzureError::LeaseLost { .. }) => Ok(()),
+            Ok(_) | Err(AzureError::LeaseLost { .. } | AzureError::LeaseExpired { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -47,7 +47,7 @@ impl Blob {
     pub async fn break_lease(&self) -> Result<()> {
         let request = self.lease_request("break").number("x-ms-lease-break-period", 0);
         match self.client.send(&request).await {
-            Ok(_) | Err(AzureError::LeaseLost { .. }) => Ok(()),
+            Ok(_) | Err(AzureError::LeaseLost { .. } | AzureError::LeaseExpired { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

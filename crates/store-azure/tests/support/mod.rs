@@ -95,13 +95,13 @@ pub fn random(seed: u64, len: usize) -> Vec<u8> {
     data
 }
 
-pub async fn write(disk: &impl BlockDevice, offset: u64, data: Vec<u8>) {
+pub async fn write(disk: &dyn BlockDevice, offset: u64, data: Vec<u8>) {
     disk.write(offset, Payload::from(data), Default::default())
         .await
         .expect("a write");
 }
 
-pub async fn read(disk: &impl BlockDevice, offset: u64, len: u32) -> Vec<u8> {
+pub async fn read(disk: &dyn BlockDevice, offset: u64, len: u32) -> Vec<u8> {
     disk.read(offset, len).await.expect("a read").to_vec()
 }
 
