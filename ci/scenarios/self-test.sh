@@ -39,6 +39,22 @@ tv mount "$disk" /mnt/tv
 tv cp /tmp/in/file /mnt/tv/file
 tv umount /mnt/tv
 tv eject "$disk"
+stick modprobe loop
 stick mount -o loop,ro /tmp/image /mnt/tv
 expect "the file is in the image" stick cmp /tmp/in/file /mnt/tv/file
 expect_equal "no disturbance in the kernel's log" "" "$(tv_disturbances)"
+stick umount /mnt/tv
+
+step "the cable pulled while the TV writes, and plugged in again"
+stick sh -c 'echo /tmp/image >/sys/kernel/config/usb_gadget/plain/functions/mass_storage.0/lun.0/file'
+disk=$(tv_wait_disk 0)
+tv dd if=/dev/zero of="$disk" bs=64k oflag=direct 2>/dev/null &
+writer=$!
+tv_wait_written "$disk" 8
+cable_out
+tv_wait_gone 0
+expect_not "the writer sees an error" wait "$writer"
+expect_match "the kernel's log tells of it" "$(tv_disturbances)" 'USB disconnect'
+cable_in
+disk=$(tv_wait_disk 0)
+tv dd if="$disk" of=/dev/null bs=1M count=8 iflag=direct 2>/dev/null

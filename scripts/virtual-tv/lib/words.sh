@@ -54,9 +54,10 @@ tv_wait_written() { vm_run sh /share/guest/tv wait-written "$1" "$2"; }
 # Every line of the kernel log that tells of a stick that left, was reset or failed.
 tv_disturbances() { vm_run sh /share/guest/tv disturbances; }
 
-# cable_out, cable_in: the plug. The device's side of it, as the board's pull-up resistor does it.
-cable_out() { vm_run sh /share/guest/stick cable disconnect; }
-cable_in() { vm_run sh /share/guest/stick cable connect; }
+# cable_out, cable_in: the plug, by the power of the TV's port. (The other end, soft_connect of the device controller,
+# is no use here: dummy_hcd 6.12 does not enumerate a gadget again that went by it.)
+cable_out() { vm_run sh /share/guest/tv cable 1; }
+cable_in() { vm_run sh /share/guest/tv cable 0; }
 
 # stick_config: the configuration comes on the input. stick_secrets: the same for the secrets file.
 CONFIG=/etc/cloud-stick/gadget-manager.toml
