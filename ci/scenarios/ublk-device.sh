@@ -12,7 +12,7 @@ stick ublk-check support
 
 step "every check, in the guest"
 stick_script <<'END'
-timeout 200 ublk-check checks 2>/tmp/checks.log || { tail -n 60 /tmp/checks.log >&2; exit 1; }
+timeout 230 ublk-check checks 2>/tmp/checks.log || { tail -n 60 /tmp/checks.log >&2; exit 1; }
 END
 
 step "nothing is left, and the kernel had no complaint"

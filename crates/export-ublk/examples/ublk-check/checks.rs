@@ -467,7 +467,7 @@ async fn conformance() -> Result {
         }
     };
     let suite = SuiteOptions {
-        operations: 600,
+        operations: 300,
         tasks: 8,
         ..SuiteOptions::default()
     };
