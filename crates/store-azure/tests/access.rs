@@ -11,7 +11,9 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use block::store::{ImageRef, Store, Verdict};
-use store_azure::{AccessToken, AzureConfig, AzureSecret, AzureStore, Secret, SharedKey, TokenCache, TokenSource};
+use store_azure::{
+    AccessToken, AzureConfig, AzureSecret, AzureStore, ClientCredentials, Secret, SharedKey, TokenCache, TokenSource,
+};
 use support::{MIB, azurite, raw, read, unique, write};
 use testkit::{Azurite, azurite::Options};
 
@@ -181,6 +183,72 @@ async fn https_with_an_authority_of_ones_own_and_tokens() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("ca_file"), "{error}");
+}
+
+/// A token endpoint that gives one answer and keeps what it was sent.
+async fn token_endpoint(status: &'static str, body: String) -> (u16, tokio::task::JoinHandle<String>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let serve = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains("scope=") {
+            assert!(
+                stream.read_buf(&mut request).await.expect("a request") > 0,
+                "the form is not whole"
+            );
+        }
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream
+            .write_all((head + &body).as_bytes())
+            .await
+            .expect("a listening client");
+        String::from_utf8_lossy(&request).into_owned()
+    });
+    (port, serve)
+}
+
+#[tokio::test]
+async fn client_credentials_get_tokens_and_refusals_say_what_to_do() {
+    let http = store_azure::http_client(None, Duration::from_secs(5), 1).unwrap();
+    let source = |port: u16| {
+        let authority = format!("http://127.0.0.1:{port}").parse().unwrap();
+        let secret = Secret::new("planted/secret");
+        ClientCredentials::new(http.clone(), &authority, "my-tenant", "my-app", secret).unwrap()
+    };
+    let good = serde_json::json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "the-token"});
+    let (port, served) = token_endpoint("200 OK", good.to_string()).await;
+    let token = source(port).token().await.unwrap();
+    assert_eq!(token.token.expose(), "the-token");
+    assert!(token.expires > Instant::now() + Duration::from_secs(3000));
+    let request = served.await.unwrap();
+    assert!(
+        request.starts_with("POST /my-tenant/oauth2/v2.0/token HTTP/1.1"),
+        "{request}"
+    );
+    assert!(
+        request.contains("client_id=my-app&client_secret=planted%2Fsecret"),
+        "{request}"
+    );
+    let bad = serde_json::json!({
+        "error": "invalid_client", "error_codes": [7_000_215], "error_description": "you sent planted/secret",
+    });
+    let (port, _served) = token_endpoint("401 Unauthorized", bad.to_string()).await;
+    let error = source(port).token().await.unwrap_err().to_string();
+    assert!(
+        error.contains("client secret is wrong") && !error.contains("planted"),
+        "{error}"
+    );
+    let (port, _served) = token_endpoint("200 OK", "<html>planted</html>".to_owned()).await;
+    let error = source(port).token().await.unwrap_err().to_string();
+    assert!(
+        error.contains("unusable answer") && !error.contains("planted"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -331,11 +331,11 @@ async fn a_block_blob_and_a_missing_container_are_told_apart() {
 }
 
 async fn reqwest_put(url: &str) -> reqwest::Response {
-    let http = store_azure::http_client(None, std::time::Duration::from_secs(10), 1).unwrap();
+    let http = store_azure::http_client(None, std::time::Duration::from_secs(10), 1).expect("an upload");
     http.put(url)
         .header("x-ms-blob-type", "BlockBlob")
         .body("movie")
         .send()
         .await
-        .unwrap()
+        .expect("an upload")
 }

@@ -232,7 +232,7 @@ impl Ownership {
                         self.renewed(sent);
                         next = sent + period;
                     }
-                    Err(why) if matches!(why, AzureError::Unreachable { .. }) => {}
+                    Err(AzureError::Unreachable { .. }) => {}
                     Err(why) => self.lose(&why, &monitor),
                 },
                 Err(failure) => match failure.error {

@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(unreachable_pub, reason = "a module of tests, not of a library")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 pub mod service;
 

@@ -360,7 +360,7 @@ async fn receive(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         .and_then(|value| value.parse().ok())
         .unwrap_or(0);
     let mut body = vec![0; length];
-    if headers.get("transfer-encoding").is_some() {
+    if headers.contains_key("transfer-encoding") {
         panic!("a body without a length: {method} {target}");
     }
     stream.read_exact(&mut body).await.ok()?;
