@@ -15,6 +15,7 @@ pub use cli::main_entry as main;
 /// this returns.
 #[doc(hidden)]
 pub fn read_foreign_text(configuration: &str, secrets: &str) -> bool {
-    let usable = config::parse(configuration).is_ok_and(|parsed| config::validate(configuration, &parsed).errors.is_empty());
+    let usable =
+        config::parse(configuration).is_ok_and(|parsed| config::validate(configuration, &parsed).errors.is_empty());
     usable && config::Secrets::parse(secrets).is_ok()
 }

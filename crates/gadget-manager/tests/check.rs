@@ -9,22 +9,74 @@ use support::Home;
 /// Configurations with one mistake each: the text, the line of it (two lines are put in front), what is said.
 const MISTAKES: &[(&str, usize, &str)] = &[
     ("[[disk]]\nname = \"a\"\n", 4, "has no place"),
-    ("[[disk]]\nname = \"a\"\nstore = \"none\"\nimage = \"x\"\n", 5, "there is no store \"none\""),
-    ("[[disk]]\nname = \"a b\"\npath = \"/x\"\n", 4, "cannot be the name of a disk"),
+    (
+        "[[disk]]\nname = \"a\"\nstore = \"none\"\nimage = \"x\"\n",
+        5,
+        "there is no store \"none\"",
+    ),
+    (
+        "[[disk]]\nname = \"a b\"\npath = \"/x\"\n",
+        4,
+        "cannot be the name of a disk",
+    ),
     ("[[disk]]\nname = \"a\"\npath = \"x\"\n", 4, "must be absolute"),
-    ("[[disk]]\nname = \"a\"\npath = \"/x\"\ndeadline_seconds = 60\n", 6, "USB hosts give up"),
-    ("[[disk]]\nname = \"a\"\npath = \"/x\"\n[[disk]]\nname = \"a\"\npath = \"/y\"\n", 7, "another disk \"a\""),
-    ("[[disk]]\nname = \"a\"\npath = \"/x\"\n[[disk]]\nname = \"b\"\npath = \"/x\"\n", 7, "are the same image"),
-    ("[[disk]]\nname = \"a\"\npath = \"/x\"\nread_only = true\ntake_over = true\n", 4, "cannot take over"),
-    ("[[disk]]\nname = \"a\"\npath = \"/x\"\nlimit = { read_bytes = \"fast\" }\n", 6, "is not a size"),
+    (
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\ndeadline_seconds = 60\n",
+        6,
+        "USB hosts give up",
+    ),
+    (
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\n[[disk]]\nname = \"a\"\npath = \"/y\"\n",
+        7,
+        "another disk \"a\"",
+    ),
+    (
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\n[[disk]]\nname = \"b\"\npath = \"/x\"\n",
+        7,
+        "are the same image",
+    ),
+    (
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\nread_only = true\ntake_over = true\n",
+        4,
+        "cannot take over",
+    ),
+    (
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\nlimit = { read_bytes = \"fast\" }\n",
+        6,
+        "is not a size",
+    ),
     ("[[nbd]]\nlisten = \"localhost\"\ndisks = []\n", 4, "is no address"),
-    ("[[nbd]]\nlisten = \"unix:relative\"\ndisks = []\n", 4, "must begin with /"),
-    ("[[nbd]]\nlisten = \"127.0.0.1:1\"\ndisks = [\"x\"]\n", 5, "there is no disk \"x\""),
-    ("[gadget]\nmax_speed = \"ludicrous\"\n[[gadget.lun]]\n", 4, "no USB speed"),
-    ("[gadget]\n[[gadget.lun]]\ndisk = \"gone\"\n", 5, "there is no disk \"gone\""),
+    (
+        "[[nbd]]\nlisten = \"unix:relative\"\ndisks = []\n",
+        4,
+        "must begin with /",
+    ),
+    (
+        "[[nbd]]\nlisten = \"127.0.0.1:1\"\ndisks = [\"x\"]\n",
+        5,
+        "there is no disk \"x\"",
+    ),
+    (
+        "[gadget]\nmax_speed = \"ludicrous\"\n[[gadget.lun]]\n",
+        4,
+        "no USB speed",
+    ),
+    (
+        "[gadget]\n[[gadget.lun]]\ndisk = \"gone\"\n",
+        5,
+        "there is no disk \"gone\"",
+    ),
     ("[gadget]\nvendor_id = 65536\n[[gadget.lun]]\n", 4, "65536"),
-    ("[[store]]\nname = \"c\"\ntype = \"file\"\nfolder = \"rel\"\n", 3, "absolute path"),
-    ("[[store]]\nname = \"c\"\ntype = \"tape\"\n", 5, "no store of type \"tape\""),
+    (
+        "[[store]]\nname = \"c\"\ntype = \"file\"\nfolder = \"rel\"\n",
+        3,
+        "absolute path",
+    ),
+    (
+        "[[store]]\nname = \"c\"\ntype = \"tape\"\n",
+        5,
+        "no store of type \"tape\"",
+    ),
     ("what = 1\n", 3, "unknown key `what`"),
     ("[log]\nlevel = 3\n", 4, "invalid type"),
     ("[[disk\n", 3, ""),
@@ -47,7 +99,10 @@ fn mistakes_of_the_whole_file_are_named_too() {
     for (text, said) in [
         ("[gadget]\n", "has 0 LUNs"),
         (nine.as_str(), "has 9 LUNs"),
-        ("[gadget]\n[[gadget.lun]]\nremovable = false\n", "empty and not removable"),
+        (
+            "[gadget]\n[[gadget.lun]]\nremovable = false\n",
+            "empty and not removable",
+        ),
         ("[ublk]\nmax_io = \"3KiB\"\n", "max_io"),
         ("[ublk]\nqueues = 0\n", "queues"),
         ("[gadget]\nserial = \"lower case\"\n[[gadget.lun]]\n", "serial"),
@@ -60,16 +115,28 @@ fn mistakes_of_the_whole_file_are_named_too() {
 
 #[test]
 fn two_luns_may_not_share_a_disk() {
-    let home = Home::new("[[disk]]\nname = \"a\"\npath = \"/x\"\n[gadget]\n[[gadget.lun]]\ndisk = \"a\"\n[[gadget.lun]]\ndisk = \"a\"\n");
-    assert!(home.fails(3, &["check"]).contains(":10: disk \"a\" is in LUN 0 and LUN 1"));
+    let home = Home::new(
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\n[gadget]\n[[gadget.lun]]\ndisk = \"a\"\n[[gadget.lun]]\ndisk = \"a\"\n",
+    );
+    assert!(
+        home.fails(3, &["check"])
+            .contains(":10: disk \"a\" is in LUN 0 and LUN 1")
+    );
 }
 
 #[test]
 fn a_usable_configuration_is_said_to_be_so() {
-    let home = Home::new("[[disk]]\nname = \"a\"\npath = \"/x\"\n[[nbd]]\nlisten = \"0.0.0.0:10809\"\ndisks = [\"a\"]\n");
+    let home =
+        Home::new("[[disk]]\nname = \"a\"\npath = \"/x\"\n[[nbd]]\nlisten = \"0.0.0.0:10809\"\ndisks = [\"a\"]\n");
     let said = home.ok(&["check"]);
-    assert!(said.contains("usable: 0 stores, 1 disks, 1 NBD servers, 0 LUNs"), "{said}");
-    assert!(said.contains(":7: warning: the NBD server at 0.0.0.0:10809 can be reached from other machines"), "{said}");
+    assert!(
+        said.contains("usable: 0 stores, 1 disks, 1 NBD servers, 0 LUNs"),
+        "{said}"
+    );
+    assert!(
+        said.contains(":7: warning: the NBD server at 0.0.0.0:10809 can be reached from other machines"),
+        "{said}"
+    );
     let report = home.json(&["check"]);
     assert_eq!(report["usable"], true);
     assert_eq!(report["warnings"][0]["line"], 7);
@@ -81,7 +148,10 @@ fn json_reports_mistakes_and_still_fails() {
     let output = home.run(&["check", "--json"]);
     assert_eq!(output.status.code(), Some(3));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&report["usable"], &report["errors"][0]["line"]), (&false.into(), &3.into()));
+    assert_eq!(
+        (&report["usable"], &report["errors"][0]["line"]),
+        (&false.into(), &3.into())
+    );
 }
 
 #[test]
@@ -107,5 +177,8 @@ fn secrets_that_others_can_read_are_refused_and_never_repeated() {
         "[[store]]\nname = \"cloud\"\ntype = \"azure\"\naccount = \"a\"\ncontainer = \"sticks\"\naccount_key = \"{SECRET}\"\n"
     ));
     let error = home.fails(3, &["check"]);
-    assert!(error.contains("unknown key `account_key`") && !error.contains(SECRET), "{error}");
+    assert!(
+        error.contains("unknown key `account_key`") && !error.contains(SECRET),
+        "{error}"
+    );
 }

@@ -18,16 +18,28 @@ fn life_of_an_image(home: &Home, store: &str) {
     let name = format!("{store}/films");
     let info = home.json(&["disk", "create", &name, "--size", "8MiB"]);
     assert_eq!((&info["name"], &info["size"]), (&"films".into(), &(8 << 20).into()));
-    assert!(home.fails(8, &["disk", "create", &name, "--size", "8MiB"]).contains("exists already"));
-    assert!(home.fails(1, &["disk", "create", &format!("{store}/odd"), "--size", "1000"]).contains("512"));
+    assert!(
+        home.fails(8, &["disk", "create", &name, "--size", "8MiB"])
+            .contains("exists already")
+    );
+    assert!(
+        home.fails(1, &["disk", "create", &format!("{store}/odd"), "--size", "1000"])
+            .contains("512")
+    );
     let list = home.json(&["disk", "list", store]);
     assert_eq!(list[0]["image"]["name"], "films");
     assert_eq!(list.as_array().unwrap().len(), 1);
 
-    assert_eq!(home.json(&["disk", "resize", &name, "--size", "16MiB"])["size"], 16 << 20);
+    assert_eq!(
+        home.json(&["disk", "resize", &name, "--size", "16MiB"])["size"],
+        16 << 20
+    );
     let error = home.fails(1, &["disk", "resize", &name, "--size", "4MiB"]);
     assert!(error.contains("--shrink"), "{error}");
-    assert_eq!(home.json(&["disk", "resize", &name, "--size", "4MiB", "--shrink"])["size"], 4 << 20);
+    assert_eq!(
+        home.json(&["disk", "resize", &name, "--size", "4MiB", "--shrink"])["size"],
+        4 << 20
+    );
 
     let taken = home.json(&["disk", "snapshot", &name, "--label", "before"]);
     let id = taken["snapshots"][0]["id"].as_str().unwrap().to_owned();
@@ -39,7 +51,13 @@ fn life_of_an_image(home: &Home, store: &str) {
     // Nothing is destroyed without being asked for, and nothing that has snapshots by the way.
     assert!(home.fails(1, &["disk", "delete", &name]).contains("--yes"));
     home.ok(&["disk", "delete", &format!("{name}@{id}"), "--yes"]);
-    assert_eq!(home.json(&["disk", "snapshots", &name])["snapshots"].as_array().unwrap().len(), 0);
+    assert_eq!(
+        home.json(&["disk", "snapshots", &name])["snapshots"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
     home.ok(&["disk", "delete", &name, "--yes"]);
     home.fails(4, &["disk", "info", &name]);
     home.fails(4, &["disk", "delete", &name, "--yes"]);
@@ -63,7 +81,10 @@ fn names_that_leave_the_folder_are_refused() {
 #[test]
 fn unknown_stores_and_disks_are_not_found() {
     let home = card();
-    assert!(home.fails(4, &["disk", "list", "cloud"]).contains("configured are: card"));
+    assert!(
+        home.fails(4, &["disk", "list", "cloud"])
+            .contains("configured are: card")
+    );
     assert!(home.fails(4, &["disk", "info", "films"]).contains("STORE/IMAGE"));
 }
 
@@ -81,7 +102,9 @@ async fn cloud(container: &str) -> (Azurite, Home) {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_azurite() {
     let (_azurite, home) = cloud("sticks").await;
-    tokio::task::spawn_blocking(move || life_of_an_image(&home, "cloud")).await.unwrap();
+    tokio::task::spawn_blocking(move || life_of_an_image(&home, "cloud"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +113,10 @@ async fn in_azurite_with_a_wrong_key() {
     let (azurite, home) = cloud("sticks").await;
     home.secrets(&format!("[store.cloud]\naccount_key = \"{WRONG}\"\n"));
     let error = home.fails(5, &["disk", "list"]);
-    assert!(error.contains("denied") && !error.contains(WRONG) && !error.contains(azurite.key()), "{error}");
+    assert!(
+        error.contains("denied") && !error.contains(WRONG) && !error.contains(azurite.key()),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,12 +133,20 @@ async fn doctor_finds_what_is_wrong_with_a_store() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let store = |report: &serde_json::Value| -> Vec<(String, String)> {
         let chapters = report["chapters"].as_array().unwrap();
-        let chapter = chapters.iter().find(|chapter| chapter["chapter"].as_str().unwrap().starts_with("Store cloud"));
+        let chapter = chapters
+            .iter()
+            .find(|chapter| chapter["chapter"].as_str().unwrap().starts_with("Store cloud"));
         let findings = chapter.unwrap()["findings"].as_array().unwrap();
         let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
-        findings.iter().map(|finding| (text(finding, "check"), text(finding, "verdict"))).collect()
+        findings
+            .iter()
+            .map(|finding| (text(finding, "check"), text(finding, "verdict")))
+            .collect()
     };
-    assert!(store(&report).iter().any(|(_, verdict)| verdict == "good"), "{report:#}");
+    assert!(
+        store(&report).iter().any(|(_, verdict)| verdict == "good"),
+        "{report:#}"
+    );
     azurite.kill().await.unwrap();
     let output = home.run(&["doctor", "--json"]);
     assert_eq!(output.status.code(), Some(9));

@@ -21,8 +21,15 @@ fn with_image(config: &str) -> Home {
 
 fn qemu_io(home: &Home, command: &str) -> String {
     let uri = format!("nbd+unix:///films?socket={}", home.join("nbd.sock").display());
-    let output = Command::new(program::locate("qemu-io")).args(["-f", "raw", "-c", command, &uri]).output().unwrap();
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    let output = Command::new(program::locate("qemu-io"))
+        .args(["-f", "raw", "-c", command, &uri])
+        .output()
+        .unwrap();
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 fn serves(status: &serde_json::Value) -> bool {
@@ -42,8 +49,17 @@ async fn what_is_written_is_in_the_image_after_sigterm() {
     assert_eq!(phase(&status.await, "films"), "open");
     assert!(daemon.stop(PATIENCE).await.unwrap().success(), "{}", daemon.log());
     assert!(home.status().is_none(), "the status goes with the daemon");
-    let nbd = home.start(&["nbd", "card/films", "--listen", &format!("unix:{}", home.join("nbd.sock").display()), "--export", "films"]);
-    nbd.wait_for_line(PATIENCE, |line| line.contains("nbd+unix")).await.unwrap();
+    let nbd = home.start(&[
+        "nbd",
+        "card/films",
+        "--listen",
+        &format!("unix:{}", home.join("nbd.sock").display()),
+        "--export",
+        "films",
+    ]);
+    nbd.wait_for_line(PATIENCE, |line| line.contains("nbd+unix"))
+        .await
+        .unwrap();
     let said = qemu_io(&home, "read -P 0x5a 64k 4k");
     assert!(said.contains("read 4096/4096"), "{said}");
     assert!(nbd.stop(PATIENCE).await.unwrap().success(), "{}", nbd.log());
@@ -68,20 +84,29 @@ async fn sighup_applies_what_changed_and_refuses_mistakes() {
     let home = with_image(BASE);
     home.ok(&["disk", "create", "card/music", "--size", "4MiB"]);
     let daemon = home.start(&["run"]);
-    home.wait_for_status(&daemon, "the disk is open", |status| phase(status, "films") == "open").await;
+    home.wait_for_status(&daemon, "the disk is open", |status| phase(status, "films") == "open")
+        .await;
     home.configure("mistake = true\n");
     daemon.signal(Signal::SIGHUP);
-    daemon.wait_for_line(PATIENCE, |line| line.contains("not reloaded")).await.unwrap();
+    daemon
+        .wait_for_line(PATIENCE, |line| line.contains("not reloaded"))
+        .await
+        .unwrap();
     assert_eq!(phase(&home.status().unwrap(), "films"), "open");
     let music = "[[disk]]\nname = \"music\"\nstore = \"card\"\nimage = \"music\"\n";
     home.configure(&format!("{BASE}{music}{SERVER}"));
     daemon.signal(Signal::SIGHUP);
-    let status = home.wait_for_status(&daemon, "the new server and disk", |status| serves(status) && phase(status, "music") == "open");
+    let status = home.wait_for_status(&daemon, "the new server and disk", |status| {
+        serves(status) && phase(status, "music") == "open"
+    });
     assert_eq!(phase(&status.await, "films"), "open");
     assert!(qemu_io(&home, "write -P 1 0 512").contains("wrote 512/512"));
     home.configure(&format!("{}{music}", BASE.split("[[disk]]").next().unwrap()));
     daemon.signal(Signal::SIGHUP);
-    home.wait_for_status(&daemon, "disk and server are gone", |status| phase(status, "films") == "missing" && !serves(status)).await;
+    home.wait_for_status(&daemon, "disk and server are gone", |status| {
+        phase(status, "films") == "missing" && !serves(status)
+    })
+    .await;
     home.ok(&["disk", "delete", "card/films", "--yes"]);
     assert!(daemon.stop(PATIENCE).await.unwrap().success());
 }
@@ -90,10 +115,15 @@ async fn sighup_applies_what_changed_and_refuses_mistakes() {
 async fn a_disk_that_cannot_be_opened_yet_follows() {
     let home = Home::new(BASE);
     let daemon = home.start(&["run"]);
-    let status = home.wait_for_status(&daemon, "the failure is told", |status| status["disks"][0]["error"].is_string()).await;
+    let status = home
+        .wait_for_status(&daemon, "the failure is told", |status| {
+            status["disks"][0]["error"].is_string()
+        })
+        .await;
     assert_eq!(phase(&status, "films"), "opening");
     home.ok(&["disk", "create", "card/films", "--size", "8MiB"]);
-    home.wait_for_status(&daemon, "the disk is open", |status| phase(status, "films") == "open").await;
+    home.wait_for_status(&daemon, "the disk is open", |status| phase(status, "films") == "open")
+        .await;
     assert!(daemon.stop(PATIENCE).await.unwrap().success());
 }
 
@@ -107,7 +137,10 @@ async fn taking_over_fences_the_other_machine() {
             azurite.endpoint()
         )
     };
-    let secrets = format!("[store.cloud]\nconnection_string = \"{}\"\n", azurite.connection_string());
+    let secrets = format!(
+        "[store.cloud]\nconnection_string = \"{}\"\n",
+        azurite.connection_string()
+    );
     // Two machines: each has an identity of its own in its state folder.
     let (first, second) = (Home::new(&config(false)), Home::new(&config(false)));
     first.secrets(&secrets);
@@ -118,8 +151,15 @@ async fn taking_over_fences_the_other_machine() {
     assert!(qemu_io(&first, "write -P 0x11 0 4k").contains("wrote 4096/4096"));
 
     let two = second.start(&["run"]);
-    let status = second.wait_for_status(&two, "the second is refused", |status| status["disks"][0]["error"].is_string()).await;
-    assert!(status["disks"][0]["error"].as_str().unwrap().contains("in use"), "{status:#}");
+    let status = second
+        .wait_for_status(&two, "the second is refused", |status| {
+            status["disks"][0]["error"].is_string()
+        })
+        .await;
+    assert!(
+        status["disks"][0]["error"].as_str().unwrap().contains("in use"),
+        "{status:#}"
+    );
     assert!(two.stop(PATIENCE).await.unwrap().success());
 
     second.configure(&config(true));
@@ -128,7 +168,9 @@ async fn taking_over_fences_the_other_machine() {
     assert!(qemu_io(&second, "write -P 0x22 0 4k").contains("wrote 4096/4096"));
     let said = qemu_io(&first, "write -P 0x33 0 4k");
     assert!(!said.contains("wrote"), "the first must not write any more: {said}");
-    first.wait_for_status(&one, "the first knows", |status| phase(status, "films") == "fenced").await;
+    first
+        .wait_for_status(&one, "the first knows", |status| phase(status, "films") == "fenced")
+        .await;
     assert!(qemu_io(&second, "read -P 0x22 0 4k").contains("read 4096/4096"));
     assert!(one.stop(PATIENCE).await.is_ok());
     assert!(two.stop(PATIENCE).await.unwrap().success(), "{}", two.log());

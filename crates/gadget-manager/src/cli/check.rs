@@ -22,7 +22,9 @@ pub(super) fn check(file: &Path, json: bool) -> Result<(), Failure> {
         // The report has said everything already.
         return result.map(|_| ()).map_err(|_| Failure::Reported(Code::Config));
     }
-    let Loaded { file, config, warnings, .. } = result?;
+    let Loaded {
+        file, config, warnings, ..
+    } = result?;
     for Problem { line, message, remedy } in &warnings {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();

@@ -94,7 +94,10 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         Command::List { store, json } => list(loaded, store.as_deref(), *json).await,
         Command::Create { target, size, format } => {
             let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
-            let options = CreateOptions { size: size.0, format: format.clone().filter(|format| format != "raw") };
+            let options = CreateOptions {
+                size: size.0,
+                format: format.clone().filter(|format| format != "raw"),
+            };
             let info = store.create(&image.image, &options).await?;
             show(&info, target.json);
             Ok(())
@@ -109,7 +112,10 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
             let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
             let old = store.info(&image).await?.size;
             if size.0 < old && !shrink {
-                let detail = format!("{size} is smaller than {}; add --shrink if what is beyond may be lost", ByteSize(old));
+                let detail = format!(
+                    "{size} is smaller than {}; add --shrink if what is beyond may be lost",
+                    ByteSize(old)
+                );
                 return Err(StoreError::invalid(image.to_string(), detail).into());
             }
             show(&store.resize(&image.image, size.0).await?, target.json);
@@ -127,7 +133,11 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
             Ok(())
         }
         Command::Restore { target, yes } => restore(loaded, target, *yes).await,
-        Command::Delete { target, with_snapshots, yes } => delete(loaded, target, *with_snapshots, *yes).await,
+        Command::Delete {
+            target,
+            with_snapshots,
+            yes,
+        } => delete(loaded, target, *with_snapshots, *yes).await,
     }
 }
 
@@ -157,7 +167,8 @@ async fn list(loaded: &Loaded, only: Option<&str>, json: bool) -> Result<(), Fai
             rows.push([
                 format!("{name}/{}", info.name),
                 ByteSize(info.size).to_string(),
-                info.allocated.map_or("-".to_owned(), |bytes| ByteSize(bytes).to_string()),
+                info.allocated
+                    .map_or("-".to_owned(), |bytes| ByteSize(bytes).to_string()),
                 info.format.clone(),
                 info.owner.clone().unwrap_or_else(|| "-".to_owned()),
                 output::time(info.modified),
@@ -176,7 +187,11 @@ async fn list(loaded: &Loaded, only: Option<&str>, json: bool) -> Result<(), Fai
 async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Failure> {
     let (store, image) = resolve(loaded, target, Snapshots::Required)?;
     let snapshot = image.snapshot.clone().unwrap_or_default();
-    confirm(yes, &image.image, &format!("Everything written to {} since {snapshot} will be lost.", image.image))?;
+    confirm(
+        yes,
+        &image.image,
+        &format!("Everything written to {} since {snapshot} will be lost.", image.image),
+    )?;
     let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
     let progress = Progress::start("restoring", target.json);
     store.restore(&image.image, &snapshot, &progress.report()).await?;
@@ -187,7 +202,11 @@ async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Fail
 
 async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: bool) -> Result<(), Failure> {
     let (store, image) = resolve(loaded, target, Snapshots::Allowed)?;
-    confirm(yes, &image.image, &format!("{image} in {} will be deleted for good.", store.describe()))?;
+    confirm(
+        yes,
+        &image.image,
+        &format!("{image} in {} will be deleted for good.", store.describe()),
+    )?;
     match &image.snapshot {
         Some(snapshot) => store.delete_snapshot(&image.image, snapshot).await?,
         None => {
@@ -215,8 +234,14 @@ fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
     eprint!("{warning}\nType its name ({name}) to go on: ");
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|error| anyhow!("cannot read the answer: {error}"))?;
-    if answer.trim() == name { Ok(()) } else { Err(anyhow!("nothing was done").into()) }
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| anyhow!("cannot read the answer: {error}"))?;
+    if answer.trim() == name {
+        Ok(())
+    } else {
+        Err(anyhow!("nothing was done").into())
+    }
 }
 
 fn show(info: &ImageInfo, json: bool) {
@@ -248,7 +273,9 @@ fn show_snapshots(image: &str, snapshots: &[Snapshot], json: bool) {
             [
                 format!("{image}@{}", snapshot.id),
                 snapshot.label.clone().unwrap_or_else(|| "-".to_owned()),
-                snapshot.size.map_or("-".to_owned(), |bytes| ByteSize(bytes).to_string()),
+                snapshot
+                    .size
+                    .map_or("-".to_owned(), |bytes| ByteSize(bytes).to_string()),
                 output::time(snapshot.created),
             ]
         })

@@ -30,20 +30,35 @@ struct Chapter {
 ///
 /// [`Code::Findings`] if anything does not work.
 pub(super) async fn doctor(loaded: Result<Loaded, ConfigError>, json: bool) -> Result<(), Failure> {
-    let mut chapters = vec![Chapter { heading: "Configuration".to_owned(), findings: configuration(&loaded) }];
+    let mut chapters = vec![Chapter {
+        heading: "Configuration".to_owned(),
+        findings: configuration(&loaded),
+    }];
     let config = loaded.as_ref().ok().map(|loaded| &loaded.config);
     let wants_gadget = config.is_none_or(|config| config.gadget.is_some());
-    chapters.push(Chapter { heading: "Machine".to_owned(), findings: machine(loaded.as_ref().ok()) });
+    chapters.push(Chapter {
+        heading: "Machine".to_owned(),
+        findings: machine(loaded.as_ref().ok()),
+    });
     if wants_gadget {
-        chapters.push(Chapter { heading: "Kernel block devices (ublk)".to_owned(), findings: ublk() });
-        chapters.push(Chapter { heading: "USB".to_owned(), findings: usb() });
+        chapters.push(Chapter {
+            heading: "Kernel block devices (ublk)".to_owned(),
+            findings: ublk(),
+        });
+        chapters.push(Chapter {
+            heading: "USB".to_owned(),
+            findings: usb(),
+        });
     }
     if let Ok(loaded) = &loaded {
         for store in &loaded.config.stores {
             chapters.push(store_chapter(loaded, &store.name).await);
         }
     }
-    let bad = chapters.iter().flat_map(|chapter| &chapter.findings).any(|finding| finding.verdict == Verdict::Bad);
+    let bad = chapters
+        .iter()
+        .flat_map(|chapter| &chapter.findings)
+        .any(|finding| finding.verdict == Verdict::Bad);
     if json {
         let chapters: Vec<_> = chapters
             .iter()
@@ -53,13 +68,20 @@ pub(super) async fn doctor(loaded: Result<Loaded, ConfigError>, json: bool) -> R
     } else {
         print(&chapters);
     }
-    if bad { Err(Failure::Reported(Code::Findings)) } else { Ok(()) }
+    if bad {
+        Err(Failure::Reported(Code::Findings))
+    } else {
+        Ok(())
+    }
 }
 
 fn configuration(loaded: &Result<Loaded, ConfigError>) -> Vec<Finding> {
     match loaded {
         Ok(loaded) => {
-            let mut findings = vec![Finding::good("configuration", format!("{} is usable", loaded.file.display()))];
+            let mut findings = vec![Finding::good(
+                "configuration",
+                format!("{} is usable", loaded.file.display()),
+            )];
             for warning in &loaded.warnings {
                 let remedy = warning.remedy.clone().unwrap_or_default();
                 findings.push(Finding::warning("configuration", warning.message.clone(), remedy));
@@ -116,19 +138,31 @@ fn machine(loaded: Option<&Loaded>) -> Vec<Finding> {
         let remedy = "run it as root: configfs, ublk and the USB controller are root's";
         findings.push(Finding::warning("rights", detail, remedy));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     if now < EARLIEST {
         let remedy = "set it (ntpd -q -p pool.ntp.org, or date -s); signatures and certificates are refused otherwise";
         findings.push(Finding::bad("clock", "it is before 2025", remedy));
     } else {
-        findings.push(Finding::good("clock", "plausible; each store's own time is compared below"));
+        findings.push(Finding::good(
+            "clock",
+            "plausible; each store's own time is compared below",
+        ));
     }
     match nix::sys::utsname::uname() {
         Ok(name) => findings.push(Finding::good("kernel", name.release().to_string_lossy())),
-        Err(error) => findings.push(Finding::warning("kernel", format!("cannot be asked: {error}"), "look at uname -r")),
+        Err(error) => findings.push(Finding::warning(
+            "kernel",
+            format!("cannot be asked: {error}"),
+            "look at uname -r",
+        )),
     }
     if let Some(loaded) = loaded {
-        for (key, folder) in [("run_dir", &loaded.config.run_dir), ("state_dir", &loaded.config.state_dir)] {
+        for (key, folder) in [
+            ("run_dir", &loaded.config.run_dir),
+            ("state_dir", &loaded.config.state_dir),
+        ] {
             findings.push(folder_finding(key, folder));
         }
     }
@@ -137,7 +171,10 @@ fn machine(loaded: Option<&Loaded>) -> Vec<Finding> {
 
 /// Whether the daemon can keep files in `folder`, or make it.
 fn folder_finding(key: &str, folder: &Path) -> Finding {
-    let place = folder.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
+    let place = folder
+        .ancestors()
+        .find(|place| place.exists())
+        .unwrap_or(Path::new("/"));
     match nix::unistd::access(place, nix::unistd::AccessFlags::W_OK) {
         Ok(()) => Finding::good(key, format!("{} can be written", folder.display())),
         Err(error) => {
@@ -153,20 +190,37 @@ async fn store_chapter(loaded: &Loaded, name: &str) -> Chapter {
     let store = match stack::store(loaded, name) {
         Ok(store) => store,
         Err(error) => {
-            let findings = vec![Finding::bad("settings", error.to_string(), "correct the configuration or the secrets")];
+            let findings = vec![Finding::bad(
+                "settings",
+                error.to_string(),
+                "correct the configuration or the secrets",
+            )];
             return Chapter { heading, findings };
         }
     };
-    let disks = loaded.config.disks.iter().filter(|disk| disk.store.as_ref().is_some_and(|store| store.get_ref() == name));
-    let images: Vec<ImageRef> = disks.filter_map(|disk| disk.image.as_ref()?.get_ref().parse().ok()).collect();
+    let disks = loaded
+        .config
+        .disks
+        .iter()
+        .filter(|disk| disk.store.as_ref().is_some_and(|store| store.get_ref() == name));
+    let images: Vec<ImageRef> = disks
+        .filter_map(|disk| disk.image.as_ref()?.get_ref().parse().ok())
+        .collect();
     let mut findings = store.diagnose(images.first().map(|image| image.image.as_str())).await;
     for image in images.iter().skip(1) {
         findings.push(match store.info(image).await {
             Ok(info) => Finding::good("image", format!("{image}: {} bytes", info.size)),
-            Err(error) => Finding::bad("image", error.to_string(), "correct the name, or make it with `disk create`"),
+            Err(error) => Finding::bad(
+                "image",
+                error.to_string(),
+                "correct the name, or make it with `disk create`",
+            ),
         });
     }
-    Chapter { heading: format!("{heading} ({})", store.describe()), findings }
+    Chapter {
+        heading: format!("{heading} ({})", store.describe()),
+        findings,
+    }
 }
 
 fn print(chapters: &[Chapter]) {

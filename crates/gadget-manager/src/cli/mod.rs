@@ -22,8 +22,11 @@ const DEFAULT_CONFIG: &str = "/etc/cloud-stick/gadget-manager.toml";
 
 /// Shows a USB host a stick whose blocks live in the cloud.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 unusable configuration, 4 not found, \
-5 access denied, 6 store unreachable, 7 in use by somebody else, 8 exists already, 9 doctor found a problem.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 unusable configuration, 4 not found, \
+5 access denied, 6 store unreachable, 7 in use by somebody else, 8 exists already, 9 doctor found a problem."
+)]
 struct Arguments {
     /// The configuration file; secrets.toml is expected beside it.
     #[arg(long, short, global = true, env = "CLOUD_STICK_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
@@ -84,8 +87,14 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
     }
     let logging = |loaded: Option<&Loaded>, default: &str| {
         let configured = loaded.map(|loaded| loaded.config.log.clone());
-        let level = arguments.log.clone().or(configured.as_ref().map(|log| log.level.clone()));
-        let format = arguments.log_format.or(configured.map(|log| log.format)).unwrap_or(LogFormat::Text);
+        let level = arguments
+            .log
+            .clone()
+            .or(configured.as_ref().map(|log| log.level.clone()));
+        let format = arguments
+            .log_format
+            .or(configured.map(|log| log.format))
+            .unwrap_or(LogFormat::Text);
         logging::start(level.as_deref().unwrap_or(default), format).map_err(Failure::from)
     };
     match &arguments.command {
@@ -107,7 +116,11 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             runtime()?.block_on(disk::disk(&loaded, command))
         }
         Command::Nbd(options) => {
-            let loaded = if options.needs_configuration() { Some(config::load(&arguments.config)?) } else { None };
+            let loaded = if options.needs_configuration() {
+                Some(config::load(&arguments.config)?)
+            } else {
+                None
+            };
             logging(None, "info")?;
             runtime()?.block_on(nbd::nbd(loaded.as_ref(), options))
         }

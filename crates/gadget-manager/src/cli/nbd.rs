@@ -47,14 +47,20 @@ impl Options {
 /// The listening address in the server's terms. A socket file is for its owner only.
 pub(crate) fn listen(address: &ListenAddress) -> Listen {
     match address {
-        ListenAddress::Unix(path) => Listen::Unix { path: path.clone(), mode: 0o600 },
+        ListenAddress::Unix(path) => Listen::Unix {
+            path: path.clone(),
+            mode: 0o600,
+        },
         ListenAddress::Tcp(address) => Listen::Tcp(*address),
     }
 }
 
 /// Serves until SIGINT or SIGTERM, then flushes and lets go of the image.
 pub(super) async fn nbd(loaded: Option<&Loaded>, options: &Options) -> Result<(), Failure> {
-    let open = block::store::OpenOptions { read_only: options.read_only, take_over: options.take_over };
+    let open = block::store::OpenOptions {
+        read_only: options.read_only,
+        take_over: options.take_over,
+    };
     let stack = stack::open_image(loaded, &options.disk, &open).await?;
     let export = Export {
         name: options.export.clone(),

@@ -29,7 +29,8 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
 /// A time as people read it, in UTC.
 pub(super) fn time(time: Option<OffsetDateTime>) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    time.and_then(|time| time.to_offset(time::UtcOffset::UTC).format(&format).ok()).unwrap_or_else(|| "-".to_owned())
+    time.and_then(|time| time.to_offset(time::UtcOffset::UTC).format(&format).ok())
+        .unwrap_or_else(|| "-".to_owned())
 }
 
 /// A bar at a terminal, nothing elsewhere, for something that counts bytes.

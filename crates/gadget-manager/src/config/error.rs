@@ -27,7 +27,11 @@ pub(crate) struct ConfigError {
 impl Problem {
     /// A problem with the whole file.
     pub(crate) fn whole_file(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { line: None, message: message.into(), remedy: Some(remedy.into()) }
+        Self {
+            line: None,
+            message: message.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 
     /// A problem at a place in `text`.
@@ -37,7 +41,11 @@ impl Problem {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { line: span.map(|span| line_of(text, span.start)), message: message.into(), remedy: Some(remedy.into()) }
+        Self {
+            line: span.map(|span| line_of(text, span.start)),
+            message: message.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 }
 

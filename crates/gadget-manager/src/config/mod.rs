@@ -13,7 +13,7 @@ pub(crate) use error::{ConfigError, Problem};
 pub(crate) use model::Config;
 pub(crate) use parse::parse;
 pub(crate) use quantity::ByteSize;
-pub(crate) use secrets::Secrets;
+pub(crate) use secrets::{Secrets, StoreSecrets};
 pub(crate) use validate::{Verdict, validate};
 
 /// A configuration that was read, judged and found usable.
@@ -35,7 +35,10 @@ pub(crate) struct Loaded {
 ///
 /// Everything that is wrong, with lines and remedies.
 pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
-    let fail = |problems| ConfigError { file: file.to_owned(), problems };
+    let fail = |problems| ConfigError {
+        file: file.to_owned(),
+        problems,
+    };
     let text = std::fs::read_to_string(file).map_err(|error| {
         let remedy = "give its path with --config; docs/configuration.md shows what goes into it";
         fail(vec![Problem::whole_file(format!("cannot be read: {error}"), remedy)])
@@ -49,8 +52,16 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let secrets = Secrets::load(&secrets_file)?;
     let names: Vec<String> = config.stores.iter().map(|store| store.name.clone()).collect();
     for unknown in secrets.unknown(&names) {
-        let message = format!("{} has secrets for a store \"{unknown}\" that is not configured", secrets_file.display());
+        let message = format!(
+            "{} has secrets for a store \"{unknown}\" that is not configured",
+            secrets_file.display()
+        );
         warnings.push(Problem::whole_file(message, "correct the name, or remove them"));
     }
-    Ok(Loaded { file: file.to_owned(), config, secrets, warnings })
+    Ok(Loaded {
+        file: file.to_owned(),
+        config,
+        secrets,
+        warnings,
+    })
 }

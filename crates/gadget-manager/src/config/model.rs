@@ -52,7 +52,10 @@ pub(crate) enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 
@@ -158,9 +161,9 @@ impl std::str::FromStr for ListenAddress {
                 Err(format!("\"{text}\": the path of a socket must begin with /"))
             };
         }
-        text.parse()
-            .map(Self::Tcp)
-            .map_err(|_| format!("\"{text}\" is no address; write \"unix:/run/cloud-stick/nbd.sock\" or \"127.0.0.1:10809\""))
+        text.parse().map(Self::Tcp).map_err(|_| {
+            format!("\"{text}\" is no address; write \"unix:/run/cloud-stick/nbd.sock\" or \"127.0.0.1:10809\"")
+        })
     }
 }
 
@@ -180,7 +183,12 @@ pub(crate) struct UblkConfig {
 
 impl Default for UblkConfig {
     fn default() -> Self {
-        Self { queues: 1, depth: 64, max_io: ByteSize(512 << 10), dirty: ByteSize(16 << 20) }
+        Self {
+            queues: 1,
+            depth: 64,
+            max_io: ByteSize(512 << 10),
+            dirty: ByteSize(16 << 20),
+        }
     }
 }
 
@@ -252,15 +260,24 @@ pub(crate) struct LunConfig {
 
 impl Default for LunConfig {
     fn default() -> Self {
-        Self { disk: None, read_only: false, removable: true, cdrom: false, no_fua: false, inquiry: None }
+        Self {
+            disk: None,
+            read_only: false,
+            removable: true,
+            cdrom: false,
+            no_fua: false,
+            inquiry: None,
+        }
     }
 }
 
 impl DiskConfig {
     /// Longest time a request may take; under the 30 s after which USB hosts reset the device.
     pub(crate) fn deadline(&self) -> Duration {
-        self.deadline_seconds.as_ref().map_or(Duration::from_secs(20), |seconds| {
-            Duration::from_secs(u64::from(*seconds.get_ref()))
-        })
+        self.deadline_seconds
+            .as_ref()
+            .map_or(Duration::from_secs(20), |seconds| {
+                Duration::from_secs(u64::from(*seconds.get_ref()))
+            })
     }
 }

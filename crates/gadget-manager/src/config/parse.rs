@@ -43,7 +43,14 @@ fn default_run_dir() -> PathBuf {
 }
 
 /// Keys that people put into the configuration but that belong into the file of secrets.
-const SECRET_KEYS: [&str; 6] = ["connection_string", "account_key", "key", "sas", "client_secret", "secret"];
+const SECRET_KEYS: [&str; 6] = [
+    "connection_string",
+    "account_key",
+    "key",
+    "sas",
+    "client_secret",
+    "secret",
+];
 
 /// Reads the text of a configuration file.
 pub(crate) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
@@ -83,8 +90,18 @@ fn store(text: &str, table: Spanned<Table>) -> Result<StoreConfig, Problem> {
     let mut table = table.into_inner();
     let mut take = |key: &str, remedy: &str| match table.remove(key) {
         Some(Value::String(value)) => Ok(value),
-        Some(_) => Err(Problem::at(text, key_span(text, &section, key), format!("`{key}` must be a string"), remedy)),
-        None => Err(Problem::at(text, Some(section.clone()), format!("this store has no `{key}`"), remedy)),
+        Some(_) => Err(Problem::at(
+            text,
+            key_span(text, &section, key),
+            format!("`{key}` must be a string"),
+            remedy,
+        )),
+        None => Err(Problem::at(
+            text,
+            Some(section.clone()),
+            format!("this store has no `{key}`"),
+            remedy,
+        )),
     };
     let name = take("name", "add name = \"…\", which disks then refer to")?;
     let kind = take("type", "add type = \"file\" or type = \"azure\"")?;
@@ -93,14 +110,21 @@ fn store(text: &str, table: Spanned<Table>) -> Result<StoreConfig, Problem> {
         "azure" => StoreKind::Azure(settings(text, &section, table)?),
         other => {
             let message = format!("there is no store of type \"{other}\"");
-            return Err(Problem::at(text, key_span(text, &section, "type"), message, "use \"file\" or \"azure\""));
+            return Err(Problem::at(
+                text,
+                key_span(text, &section, "type"),
+                message,
+                "use \"file\" or \"azure\"",
+            ));
         }
     };
     Ok(StoreConfig { name, line, kind })
 }
 
 fn settings<T: DeserializeOwned>(text: &str, section: &Range<usize>, table: Table) -> Result<T, Problem> {
-    Value::Table(table).try_into().map_err(|error| explain(text, &error, Some(section)))
+    Value::Table(table)
+        .try_into()
+        .map_err(|error| explain(text, &error, Some(section)))
 }
 
 /// Turns an error of the TOML reader into a problem: without the line's text, which could hold a secret that was put
@@ -123,16 +147,28 @@ fn explain(text: &str, error: &toml::de::Error, section: Option<&Range<usize>>) 
                 None => "remove it".to_owned(),
             }
         };
-        return Problem { line, message: format!("unknown key `{key}`"), remedy: Some(remedy) };
+        return Problem {
+            line,
+            message: format!("unknown key `{key}`"),
+            remedy: Some(remedy),
+        };
     }
-    Problem { line, message: message.replace('\n', " "), remedy: Some("see docs/configuration.md".to_owned()) }
+    Problem {
+        line,
+        message: message.replace('\n', " "),
+        remedy: Some("see docs/configuration.md".to_owned()),
+    }
 }
 
 /// The part of the text from the heading at `start` to the next heading that is not one of its sub-tables.
 fn section_at(text: &str, start: usize) -> Range<usize> {
     // The span of a table in an array may begin behind its heading: go back to it.
     let heading = text[..start].rfind("[[").unwrap_or(start);
-    let heading = if text[heading..start].contains('\n') && text[start..].starts_with("[[") { start } else { heading };
+    let heading = if text[heading..start].contains('\n') && text[start..].starts_with("[[") {
+        start
+    } else {
+        heading
+    };
     let mut end = text.len();
     let mut at = heading;
     for line in text[heading..].split_inclusive('\n') {
@@ -182,24 +218,38 @@ mod tests {
         assert_eq!((found.line, found.message.as_str()), (Some(2), "unknown key `staet`"));
         let found = problem("[[disk]]\nname = \"a\"\nimgae = \"x\"\n");
         assert_eq!((found.line, found.message.as_str()), (Some(3), "unknown key `imgae`"));
-        let found = problem("[[store]]\nname = \"a\"\ntype = \"file\"\nfolder = \"/a\"\n\n[[store]]\nname = \"b\"\ntype = \"file\"\nfodler = \"/b\"\n");
+        let found = problem(
+            "[[store]]\nname = \"a\"\ntype = \"file\"\nfolder = \"/a\"\n\n[[store]]\nname = \"b\"\ntype = \"file\"\nfodler = \"/b\"\n",
+        );
         assert_eq!((found.line, found.message.as_str()), (Some(9), "unknown key `fodler`"));
     }
 
     #[test]
     fn a_store_needs_name_and_a_known_type() {
         let found = problem("\n[[store]]\ntype = \"file\"\n");
-        assert_eq!((found.line, found.message.as_str()), (Some(2), "this store has no `name`"));
+        assert_eq!(
+            (found.line, found.message.as_str()),
+            (Some(2), "this store has no `name`")
+        );
         let found = problem("[[store]]\nname = \"a\"\ntype = \"ftp\"\n");
-        assert_eq!((found.line, found.message.as_str()), (Some(3), "there is no store of type \"ftp\""));
+        assert_eq!(
+            (found.line, found.message.as_str()),
+            (Some(3), "there is no store of type \"ftp\"")
+        );
         let found = problem("[[store]]\nname = 7\ntype = \"file\"\n");
-        assert_eq!((found.line, found.message.as_str()), (Some(2), "`name` must be a string"));
+        assert_eq!(
+            (found.line, found.message.as_str()),
+            (Some(2), "`name` must be a string")
+        );
     }
 
     #[test]
     fn missing_and_mistyped_settings_are_explained() {
         let found = problem("[[store]]\nname = \"a\"\ntype = \"file\"\n");
-        assert_eq!((found.line, found.message.as_str()), (Some(1), "missing field `folder`"));
+        assert_eq!(
+            (found.line, found.message.as_str()),
+            (Some(1), "missing field `folder`")
+        );
         let found = problem("[[nbd]]\nlisten = \"127.0.0.1:1\"\ndisks = \"films\"\n");
         assert_eq!(found.line, Some(3));
     }
@@ -208,7 +258,10 @@ mod tests {
     fn a_secret_in_the_wrong_file_is_not_repeated() {
         let text = "[[store]]\nname = \"a\"\ntype = \"azure\"\naccount = \"x\"\naccount_key = \"c2VjcmV0\"\n";
         let found = problem(text);
-        assert_eq!((found.line, found.message.as_str()), (Some(5), "unknown key `account_key`"));
+        assert_eq!(
+            (found.line, found.message.as_str()),
+            (Some(5), "unknown key `account_key`")
+        );
         assert!(found.remedy.as_ref().unwrap().contains("file of secrets"));
         assert!(!format!("{found:?}").contains("c2VjcmV0"));
     }

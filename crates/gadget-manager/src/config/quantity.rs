@@ -37,14 +37,26 @@ impl FromStr for ByteSize {
         let split = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         let number: u64 = digits[..split].parse().map_err(|_| hint())?;
         let unit = digits[split..].trim().to_ascii_lowercase();
-        let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor).ok_or_else(hint)?;
-        number.checked_mul(factor).map(Self).ok_or_else(|| format!("\"{text}\" is larger than any disk can be"))
+        let factor = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .map(|(_, factor)| *factor)
+            .ok_or_else(hint)?;
+        number
+            .checked_mul(factor)
+            .map(Self)
+            .ok_or_else(|| format!("\"{text}\" is larger than any disk can be"))
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (unit, factor) in [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        for (unit, factor) in [
+            ("TiB", 1_u64 << 40),
+            ("GiB", 1 << 30),
+            ("MiB", 1 << 20),
+            ("KiB", 1 << 10),
+        ] {
             if self.0 >= factor {
                 return if self.0.is_multiple_of(factor) {
                     write!(f, "{} {unit}", self.0 / factor)
@@ -70,7 +82,9 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<ByteSize, E> {
-                u64::try_from(value).map(ByteSize).map_err(|_| E::custom("a size cannot be negative"))
+                u64::try_from(value)
+                    .map(ByteSize)
+                    .map_err(|_| E::custom("a size cannot be negative"))
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<ByteSize, E> {
@@ -91,12 +105,24 @@ mod tests {
 
     #[test]
     fn sizes_as_people_write_them() {
-        for (text, bytes) in
-            [("512", 512), ("64KiB", 65536), ("8 GiB", 8 << 30), ("1 TB", 1_000_000_000_000), (" 2m ", 2 << 20)]
-        {
+        for (text, bytes) in [
+            ("512", 512),
+            ("64KiB", 65536),
+            ("8 GiB", 8 << 30),
+            ("1 TB", 1_000_000_000_000),
+            (" 2m ", 2 << 20),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
-        for text in ["", "GiB", "1.5G", "-1", "8 XB", "18446744073709551616", "17179869184 GiB"] {
+        for text in [
+            "",
+            "GiB",
+            "1.5G",
+            "-1",
+            "8 XB",
+            "18446744073709551616",
+            "17179869184 GiB",
+        ] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }

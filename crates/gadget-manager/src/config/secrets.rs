@@ -53,40 +53,70 @@ impl Secrets {
     /// A file that others can read or write or that belongs to another user is refused before it is read; errors in it
     /// name the line, never the text.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        let fail = |problem: Problem| ConfigError { file: path.to_owned(), problems: vec![problem] };
+        let fail = |problem: Problem| ConfigError {
+            file: path.to_owned(),
+            problems: vec![problem],
+        };
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => {
-                return Err(fail(Problem::whole_file(format!("cannot be read: {error}"), "check its owner and mode")));
+                return Err(fail(Problem::whole_file(
+                    format!("cannot be read: {error}"),
+                    "check its owner and mode",
+                )));
             }
         };
-        let metadata =
-            file.metadata().map_err(|error| fail(Problem::whole_file(error.to_string(), "check the file")))?;
+        let metadata = file
+            .metadata()
+            .map_err(|error| fail(Problem::whole_file(error.to_string(), "check the file")))?;
         if !metadata.is_file() {
-            return Err(fail(Problem::whole_file("is not a regular file", "give the path of a file")));
+            return Err(fail(Problem::whole_file(
+                "is not a regular file",
+                "give the path of a file",
+            )));
         }
         let user = nix::unistd::geteuid().as_raw();
         if metadata.uid() != user && metadata.uid() != 0 {
-            let message = format!("belongs to user {} and not to the one that runs this ({user})", metadata.uid());
-            return Err(fail(Problem::whole_file(message, format!("run: chown {user} {}", path.display()))));
+            let message = format!(
+                "belongs to user {} and not to the one that runs this ({user})",
+                metadata.uid()
+            );
+            return Err(fail(Problem::whole_file(
+                message,
+                format!("run: chown {user} {}", path.display()),
+            )));
         }
         if metadata.mode() & 0o077 != 0 {
-            let message = format!("can be read or written by others (mode {:04o})", metadata.mode() & 0o7777);
-            return Err(fail(Problem::whole_file(message, format!("run: chmod 600 {}", path.display()))));
+            let message = format!(
+                "can be read or written by others (mode {:04o})",
+                metadata.mode() & 0o7777
+            );
+            return Err(fail(Problem::whole_file(
+                message,
+                format!("run: chmod 600 {}", path.display()),
+            )));
         }
         let mut text = Zeroizing::new(String::new());
         file.by_ref()
             .take(MAX_LENGTH as u64 + 1)
             .read_to_string(&mut text)
-            .map_err(|error| fail(Problem::whole_file(format!("cannot be read: {}", error.kind()), "it must be text")))?;
+            .map_err(|error| {
+                fail(Problem::whole_file(
+                    format!("cannot be read: {}", error.kind()),
+                    "it must be text",
+                ))
+            })?;
         Self::parse(&text).map_err(fail)
     }
 
     /// Reads the text of a file of secrets.
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         if text.len() > MAX_LENGTH {
-            return Err(Problem::whole_file(format!("is longer than {MAX_LENGTH} bytes"), "this is no file of secrets"));
+            return Err(Problem::whole_file(
+                format!("is longer than {MAX_LENGTH} bytes"),
+                "this is no file of secrets",
+            ));
         }
         toml::from_str(text).map_err(|error| {
             // The reader's own message may quote what it found, and that may be a secret.
@@ -117,10 +147,19 @@ impl Secrets {
         let mut secrets = self.store.get(name).cloned().unwrap_or_default();
         let prefix: String = name
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            })
             .collect();
         let from_environment = |key: &str| {
-            std::env::var(format!("CLOUD_STICK_{prefix}_{key}")).ok().filter(|value| !value.is_empty()).map(Zeroizing::new)
+            std::env::var(format!("CLOUD_STICK_{prefix}_{key}"))
+                .ok()
+                .filter(|value| !value.is_empty())
+                .map(Zeroizing::new)
         };
         for (slot, key) in [
             (&mut secrets.connection_string, "CONNECTION_STRING"),
@@ -137,7 +176,10 @@ impl Secrets {
 
     /// Stores that have secrets but are not configured: a sign of a misspelt name.
     pub(crate) fn unknown<'a>(&'a self, known: &'a [String]) -> impl Iterator<Item = &'a str> {
-        self.store.keys().filter(move |name| !known.contains(name)).map(String::as_str)
+        self.store
+            .keys()
+            .filter(move |name| !known.contains(name))
+            .map(String::as_str)
     }
 }
 
@@ -171,7 +213,10 @@ mod tests {
         }
         let (_folder, path) = written(&format!("[store.cloud]\naccount_key = \"{SECRET}\"\n"), 0o600);
         let secrets = Secrets::load(&path).unwrap();
-        assert_eq!(secrets.of("cloud").account_key.as_ref().map(|key| key.as_str()), Some(SECRET));
+        assert_eq!(
+            secrets.of("cloud").account_key.as_ref().map(|key| key.as_str()),
+            Some(SECRET)
+        );
     }
 
     #[test]
@@ -199,6 +244,12 @@ mod tests {
     #[test]
     fn a_missing_file_has_no_secrets() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Secrets::load(&folder.path().join("none")).unwrap().of("cloud").account_key.is_none());
+        assert!(
+            Secrets::load(&folder.path().join("none"))
+                .unwrap()
+                .of("cloud")
+                .account_key
+                .is_none()
+        );
     }
 }

@@ -25,7 +25,10 @@ pub(crate) struct Verdict {
 
 /// Judges a configuration that was read from `text`.
 pub(crate) fn validate(text: &str, config: &Config) -> Verdict {
-    let mut judge = Judge { text, verdict: Verdict::default() };
+    let mut judge = Judge {
+        text,
+        verdict: Verdict::default(),
+    };
     judge.folders(config);
     judge.stores(config);
     judge.disks(config);
@@ -51,19 +54,27 @@ struct Judge<'a> {
 /// Whether a name can be used in commands, file names and USB strings without quoting.
 fn is_plain_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         && !name.starts_with(['-', '.'])
 }
 
 impl Judge<'_> {
     fn error<T>(&mut self, at: &Spanned<T>, message: impl Into<String>, remedy: impl Into<String>) {
-        self.verdict.errors.push(Problem::at(self.text, Some(at.span()), message, remedy));
+        self.verdict
+            .errors
+            .push(Problem::at(self.text, Some(at.span()), message, remedy));
     }
 
     fn name(&mut self, what: &str, name: &Spanned<String>) {
         if !is_plain_name(name.get_ref()) {
             let message = format!("\"{}\" cannot be the name of a {what}", name.get_ref());
-            self.error(name, message, "use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`");
+            self.error(
+                name,
+                message,
+                "use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`",
+            );
         }
     }
 
@@ -71,7 +82,9 @@ impl Judge<'_> {
         for (key, path) in [("state_dir", &config.state_dir), ("run_dir", &config.run_dir)] {
             if !path.is_absolute() {
                 let message = format!("`{key}` must be an absolute path");
-                self.verdict.errors.push(Problem::whole_file(message, "begin it with /"));
+                self.verdict
+                    .errors
+                    .push(Problem::whole_file(message, "begin it with /"));
             }
         }
     }
@@ -80,19 +93,32 @@ impl Judge<'_> {
         let mut lines = BTreeMap::new();
         for store in &config.stores {
             let mut problem = |message: String, remedy: &str| {
-                self.verdict.errors.push(Problem { line: Some(store.line), message, remedy: Some(remedy.to_owned()) });
+                self.verdict.errors.push(Problem {
+                    line: Some(store.line),
+                    message,
+                    remedy: Some(remedy.to_owned()),
+                });
             };
             if !is_plain_name(&store.name) {
                 let message = format!("\"{}\" cannot be the name of a store", store.name);
-                problem(message, "use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`");
+                problem(
+                    message,
+                    "use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`",
+                );
             }
             if let Some(line) = lines.insert(store.name.clone(), store.line) {
-                problem(format!("there is another store \"{}\" at line {line}", store.name), "rename one of them");
+                problem(
+                    format!("there is another store \"{}\" at line {line}", store.name),
+                    "rename one of them",
+                );
             }
             if let StoreKind::File(file) = &store.kind
                 && !file.folder.is_absolute()
             {
-                problem(format!("store \"{}\": `folder` must be an absolute path", store.name), "begin it with /");
+                problem(
+                    format!("store \"{}\": `folder` must be an absolute path", store.name),
+                    "begin it with /",
+                );
             }
         }
     }
@@ -105,7 +131,11 @@ impl Judge<'_> {
             let name = disk.name.get_ref().as_str();
             self.name("disk", &disk.name);
             if names.insert(name, ()).is_some() {
-                self.error(&disk.name, format!("there is another disk \"{name}\""), "rename one of them");
+                self.error(
+                    &disk.name,
+                    format!("there is another disk \"{name}\""),
+                    "rename one of them",
+                );
             }
             self.place(config, disk);
             let other = match (&disk.store, &disk.image, &disk.path) {
@@ -115,7 +145,11 @@ impl Judge<'_> {
             };
             if let Some(other) = other {
                 let message = format!("disks \"{other}\" and \"{name}\" are the same image");
-                self.error(&disk.name, message, "a disk can be served to several front ends; remove one");
+                self.error(
+                    &disk.name,
+                    message,
+                    "a disk can be served to several front ends; remove one",
+                );
             }
             if let Some(seconds) = &disk.deadline_seconds
                 && !(1..=MAX_DEADLINE_SECONDS).contains(seconds.get_ref())
@@ -151,7 +185,11 @@ impl Judge<'_> {
             }
             (None, None, Some(path)) => {
                 if !path.is_absolute() {
-                    self.error(&disk.name, format!("`path` of disk \"{}\" must be absolute", disk.name.get_ref()), "begin it with /");
+                    self.error(
+                        &disk.name,
+                        format!("`path` of disk \"{}\" must be absolute", disk.name.get_ref()),
+                        "begin it with /",
+                    );
                 }
             }
             _ => {
@@ -164,7 +202,11 @@ impl Judge<'_> {
     fn disk_exists(&mut self, config: &Config, name: &Spanned<String>) -> bool {
         let found = config.disks.iter().any(|disk| disk.name.get_ref() == name.get_ref());
         if !found {
-            self.error(name, format!("there is no disk \"{}\"", name.get_ref()), "add a [[disk]] of that name");
+            self.error(
+                name,
+                format!("there is no disk \"{}\"", name.get_ref()),
+                "add a [[disk]] of that name",
+            );
         }
         found
     }
@@ -186,7 +228,11 @@ impl Judge<'_> {
             }
             if taken.insert(server.listen.get_ref(), ()).is_some() {
                 let message = format!("another server listens at \"{}\"", server.listen.get_ref());
-                self.error(&server.listen, message, "one server can serve several disks: merge them");
+                self.error(
+                    &server.listen,
+                    message,
+                    "one server can serve several disks: merge them",
+                );
             }
             if server.disks.is_empty() {
                 self.error(&server.listen, "this server has no disks", "add disks = [\"…\"]");
@@ -195,7 +241,11 @@ impl Judge<'_> {
                 self.disk_exists(config, disk);
             }
             if server.max_clients == Some(0) {
-                self.error(&server.listen, "max_clients = 0 lets nobody in", "use 1 or more, or remove it");
+                self.error(
+                    &server.listen,
+                    "max_clients = 0 lets nobody in",
+                    "use 1 or more, or remove it",
+                );
             }
         }
     }
@@ -203,7 +253,9 @@ impl Judge<'_> {
     fn ublk(&mut self, config: &Config) {
         let ublk = &config.ublk;
         let mut wrong = |message: &str, remedy: &str| {
-            self.verdict.errors.push(Problem::whole_file(format!("[ublk]: {message}"), remedy));
+            self.verdict
+                .errors
+                .push(Problem::whole_file(format!("[ublk]: {message}"), remedy));
         };
         if !(1..=8).contains(&ublk.queues) {
             wrong("`queues` is out of range", "use 1 to 8");
@@ -247,7 +299,11 @@ impl Judge<'_> {
                 && let Some(other) = used.insert(disk.get_ref(), index)
             {
                 let message = format!("disk \"{}\" is in LUN {other} and LUN {index}", disk.get_ref());
-                self.error(disk, message, "two LUNs on one disk would destroy its file system; remove one");
+                self.error(
+                    disk,
+                    message,
+                    "two LUNs on one disk would destroy its file system; remove one",
+                );
             }
         }
         let settings = crate::daemon::usb::gadget_config(config, gadget);
@@ -264,5 +320,7 @@ impl Judge<'_> {
 }
 
 fn section_line(text: &str, heading: &str) -> Option<usize> {
-    text.lines().position(|line| line.trim() == heading).map(|index| index + 1)
+    text.lines()
+        .position(|line| line.trim() == heading)
+        .map(|index| index + 1)
 }

@@ -68,11 +68,26 @@ pub(crate) struct Runner {
 impl Runner {
     /// Starts to open the disk.
     pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, changed: Arc<Notify>) -> Self {
-        let opening = State { phase: Phase::Opening { error: None }, stack: None, medium: None };
+        let opening = State {
+            phase: Phase::Opening { error: None },
+            stack: None,
+            medium: None,
+        };
         let (sender, state) = watch::channel(opening);
         let stop = CancellationToken::new();
-        let worker = Worker { loaded, config: config.clone(), state: sender, changed, stop: stop.clone() };
-        Self { config, state, stop, task: tokio::spawn(worker.run()) }
+        let worker = Worker {
+            loaded,
+            config: config.clone(),
+            state: sender,
+            changed,
+            stop: stop.clone(),
+        };
+        Self {
+            config,
+            state,
+            stop,
+            task: tokio::spawn(worker.run()),
+        }
     }
 
     /// Its state, to watch.
@@ -93,7 +108,9 @@ impl Runner {
     pub(crate) async fn stop(self) -> Result<(), BlockError> {
         self.stop.cancel();
         let name = self.config.name.get_ref();
-        self.task.await.unwrap_or_else(|panic| Err(BlockError::io(name, format!("its task ended: {panic}"))))
+        self.task
+            .await
+            .unwrap_or_else(|panic| Err(BlockError::io(name, format!("its task ended: {panic}"))))
     }
 }
 
@@ -156,8 +173,15 @@ impl Worker {
             self.publish(Phase::Opening { error: Some(text) }, None, None);
             // Only a person can mend most errors: there is no hurry then, except that ownership of a dead owner ends
             // within a minute and that the network of a board comes up after its daemon.
-            let hopeful = matches!(&error, StoreError::InUse { .. } | StoreError::Block(BlockError::Unreachable { .. }));
-            pause = if hopeful { (pause * 2).min(RETRY.1 / 3) } else { (pause * 2).min(RETRY.1) };
+            let hopeful = matches!(
+                &error,
+                StoreError::InUse { .. } | StoreError::Block(BlockError::Unreachable { .. })
+            );
+            pause = if hopeful {
+                (pause * 2).min(RETRY.1 / 3)
+            } else {
+                (pause * 2).min(RETRY.1)
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => return None,
@@ -168,13 +192,18 @@ impl Worker {
     /// Whether a LUN wants a kernel device of this disk.
     fn wants_device(&self) -> bool {
         let luns = self.loaded.config.gadget.iter().flat_map(|gadget| &gadget.luns);
-        luns.filter_map(|lun| lun.disk.as_ref()).any(|disk| disk.get_ref() == self.name())
+        luns.filter_map(|lun| lun.disk.as_ref())
+            .any(|disk| disk.get_ref() == self.name())
     }
 
     /// Keeps the disk and its kernel device until told to stop.
     async fn serve(&self, stack: &Arc<Stack>) -> Result<(), BlockError> {
         loop {
-            let device = if self.wants_device() { self.start_device(stack).await } else { None };
+            let device = if self.wants_device() {
+                self.start_device(stack).await
+            } else {
+                None
+            };
             let (medium, returned) = match &device {
                 Some(device) => {
                     let (medium, returned) = Medium::new(device.path());
@@ -191,7 +220,9 @@ impl Worker {
                 Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => Phase::Open,
                 Interruption::Fenced(error) => {
                     error!(disk = %self.name(), "{error}");
-                    Phase::Fenced { error: error.to_string() }
+                    Phase::Fenced {
+                        error: error.to_string(),
+                    }
                 }
             };
             self.publish(phase, Some(stack.clone()), None);

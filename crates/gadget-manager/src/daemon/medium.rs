@@ -24,7 +24,13 @@ impl Medium {
     /// A medium for the device at `path`.
     pub(crate) fn new(path: &Path) -> (Arc<Self>, Returned) {
         let (held, returned) = mpsc::channel(1);
-        (Arc::new(Self { path: path.to_owned(), _held: held }), Returned(returned))
+        (
+            Arc::new(Self {
+                path: path.to_owned(),
+                _held: held,
+            }),
+            Returned(returned),
+        )
     }
 
     /// Where the device is.

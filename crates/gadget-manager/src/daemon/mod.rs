@@ -51,8 +51,12 @@ pub(crate) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let run_dir = loaded.config.run_dir.clone();
-    std::fs::create_dir_all(&run_dir)
-        .with_context(|| format!("cannot make {}; is `run_dir` writable for this user?", run_dir.display()))?;
+    std::fs::create_dir_all(&run_dir).with_context(|| {
+        format!(
+            "cannot make {}; is `run_dir` writable for this user?",
+            run_dir.display()
+        )
+    })?;
     let _single = status::single_instance(&run_dir)?;
     let mut daemon = Daemon::start(Arc::new(loaded), log).await?;
     let mut publisher = status::Publisher::new(&run_dir);
@@ -78,7 +82,14 @@ pub(crate) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
 impl Daemon {
     async fn start(loaded: Arc<Loaded>, log: Logging) -> Result<Self, Failure> {
         let changed = Arc::new(Notify::new());
-        let mut daemon = Self { loaded, disks: BTreeMap::new(), servers: Vec::new(), usb: None, changed, log };
+        let mut daemon = Self {
+            loaded,
+            disks: BTreeMap::new(),
+            servers: Vec::new(),
+            usb: None,
+            changed,
+            log,
+        };
         let loaded = daemon.loaded.clone();
         for disk in &loaded.config.disks {
             daemon.start_disk(disk);
@@ -87,7 +98,11 @@ impl Daemon {
             daemon.start_server(server);
         }
         if loaded.config.gadget.is_some() {
-            daemon.usb = Some(usb::Runner::start(loaded.clone(), daemon.slots(), daemon.changed.clone()));
+            daemon.usb = Some(usb::Runner::start(
+                loaded.clone(),
+                daemon.slots(),
+                daemon.changed.clone(),
+            ));
             let wanted = daemon.disks.keys().cloned().collect();
             tokio::spawn(leftovers::remove(loaded.config.run_dir.join("ublk"), wanted));
         }
@@ -106,19 +121,30 @@ impl Daemon {
             .iter()
             .filter_map(|name| Some((name.get_ref().clone(), self.disks.get(name.get_ref())?.state())))
             .collect();
-        self.servers.push(servers::Runner::start(config.clone(), disks, self.changed.clone()));
+        self.servers
+            .push(servers::Runner::start(config.clone(), disks, self.changed.clone()));
     }
 
     /// What is to be in each LUN.
     fn slots(&self) -> Vec<usb::Slot> {
-        let Some(gadget) = &self.loaded.config.gadget else { return Vec::new() };
+        let Some(gadget) = &self.loaded.config.gadget else {
+            return Vec::new();
+        };
         gadget
             .luns
             .iter()
             .map(|lun| {
                 let name = lun.disk.as_ref().map(|name| name.get_ref().clone());
-                let state = name.as_ref().and_then(|name| self.disks.get(name)).map(disk::Runner::state);
-                usb::Slot { name, state, read_only: lun.read_only || lun.cdrom, removable: lun.removable || lun.cdrom }
+                let state = name
+                    .as_ref()
+                    .and_then(|name| self.disks.get(name))
+                    .map(disk::Runner::state);
+                usb::Slot {
+                    name,
+                    state,
+                    read_only: lun.read_only || lun.cdrom,
+                    removable: lun.removable || lun.cdrom,
+                }
             })
             .collect()
     }
@@ -129,7 +155,10 @@ impl Daemon {
             usb.stop().await;
         }
         futures::future::join_all(self.servers.into_iter().map(servers::Runner::stop)).await;
-        let ends = self.disks.into_iter().map(|(name, runner)| async move { (name, runner.stop().await) });
+        let ends = self
+            .disks
+            .into_iter()
+            .map(|(name, runner)| async move { (name, runner.stop().await) });
         let mut first = None;
         for (name, result) in futures::future::join_all(ends).await {
             if let Err(failure) = result {

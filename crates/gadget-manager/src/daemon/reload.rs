@@ -21,7 +21,9 @@ impl Daemon {
                 return;
             }
         };
-        if loaded.config.run_dir != self.loaded.config.run_dir || loaded.config.state_dir != self.loaded.config.state_dir {
+        if loaded.config.run_dir != self.loaded.config.run_dir
+            || loaded.config.state_dir != self.loaded.config.state_dir
+        {
             error!("not reloaded: a new `run_dir` or `state_dir` needs a restart");
             return;
         }
@@ -32,8 +34,12 @@ impl Daemon {
             error!("{problem:#}");
         }
         let old = std::mem::replace(&mut self.loaded, loaded.clone());
-        let outdated: Vec<String> =
-            self.disks.iter().filter(|(_, runner)| !self.keeps(&old.config, runner)).map(|(name, _)| name.clone()).collect();
+        let outdated: Vec<String> = self
+            .disks
+            .iter()
+            .filter(|(_, runner)| !self.keeps(&old.config, runner))
+            .map(|(name, _)| name.clone())
+            .collect();
         self.stop_outdated(&old.config, &outdated).await;
         self.start_missing(&loaded);
         info!("reloaded {}", loaded.file.display());
@@ -42,9 +48,14 @@ impl Daemon {
     /// Whether a disk can go on as it is. Its limits are set to the new ones if so.
     fn keeps(&self, old: &Config, runner: &disk::Runner) -> bool {
         let before = runner.config();
-        let Some(now) = self.loaded.config.disks.iter().find(|disk| disk.name == before.name) else { return false };
+        let Some(now) = self.loaded.config.disks.iter().find(|disk| disk.name == before.name) else {
+            return false;
+        };
         let state = runner.state().borrow().clone();
-        let same = DiskConfig { limit: before.limit, ..now.clone() } == *before
+        let same = DiskConfig {
+            limit: before.limit,
+            ..now.clone()
+        } == *before
             && old.ublk == self.loaded.config.ublk
             && in_a_lun(old, before) == in_a_lun(&self.loaded.config, now)
             && !matches!(state.phase, disk::Phase::Fenced { .. });
@@ -61,20 +72,30 @@ impl Daemon {
     /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks.
     async fn stop_outdated(&mut self, old: &Config, outdated: &[String]) {
         let old_shape = old.gadget.as_ref().map(|gadget| usb::gadget_config(old, gadget));
-        let new_shape = self.loaded.config.gadget.as_ref().map(|gadget| usb::gadget_config(&self.loaded.config, gadget));
+        let new_shape = self
+            .loaded
+            .config
+            .gadget
+            .as_ref()
+            .map(|gadget| usb::gadget_config(&self.loaded.config, gadget));
         if old_shape != new_shape
             && let Some(usb) = self.usb.take()
         {
             usb.stop().await;
         }
         let wanted = &self.loaded.config.nbd;
-        let (keep, stop) = std::mem::take(&mut self.servers).into_iter().partition(|server: &servers::Runner| {
-            let config = server.config();
-            wanted.contains(config) && !config.disks.iter().any(|disk| outdated.contains(disk.get_ref()))
-        });
+        let (keep, stop) = std::mem::take(&mut self.servers)
+            .into_iter()
+            .partition(|server: &servers::Runner| {
+                let config = server.config();
+                wanted.contains(config) && !config.disks.iter().any(|disk| outdated.contains(disk.get_ref()))
+            });
         self.servers = keep;
         futures::future::join_all(stop.into_iter().map(servers::Runner::stop)).await;
-        let stop: Vec<_> = outdated.iter().filter_map(|name| Some((name, self.disks.remove(name)?))).collect();
+        let stop: Vec<_> = outdated
+            .iter()
+            .filter_map(|name| Some((name, self.disks.remove(name)?)))
+            .collect();
         if let Some(usb) = &self.usb {
             usb.set_slots(self.slots());
         }

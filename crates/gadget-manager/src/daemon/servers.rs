@@ -29,15 +29,16 @@ pub(crate) struct Runner {
 
 impl Runner {
     /// Starts to wait for the disks.
-    pub(crate) fn start(
-        config: NbdConfig,
-        disks: Vec<(String, watch::Receiver<State>)>,
-        changed: Arc<Notify>,
-    ) -> Self {
+    pub(crate) fn start(config: NbdConfig, disks: Vec<(String, watch::Receiver<State>)>, changed: Arc<Notify>) -> Self {
         let stop = CancellationToken::new();
         let address = Arc::new(Mutex::new(None));
         let work = serve(config.clone(), disks, address.clone(), changed, stop.clone());
-        Self { config, address, stop, task: tokio::spawn(work) }
+        Self {
+            config,
+            address,
+            stop,
+            task: tokio::spawn(work),
+        }
     }
 
     /// What it was started with.
@@ -67,8 +68,12 @@ async fn serve(
     stop: CancellationToken,
 ) {
     // Checked with the configuration; a wrong one never gets here.
-    let Ok(place) = config.listen.get_ref().parse::<ListenAddress>() else { return };
-    let Some(exports) = stop.run_until_cancelled(open_exports(&config, disks)).await else { return };
+    let Ok(place) = config.listen.get_ref().parse::<ListenAddress>() else {
+        return;
+    };
+    let Some(exports) = stop.run_until_cancelled(open_exports(&config, disks)).await else {
+        return;
+    };
     let mut options = export_nbd::Options::default();
     if let Some(clients) = config.max_clients {
         options.max_clients = clients;

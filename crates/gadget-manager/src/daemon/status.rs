@@ -24,7 +24,12 @@ pub(crate) struct SingleInstance(#[expect(dead_code, reason = "held, never read"
 /// Makes sure that no other daemon runs with this `run_dir`.
 pub(crate) fn single_instance(run_dir: &Path) -> anyhow::Result<SingleInstance> {
     let path = run_dir.join("daemon.lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(SingleInstance(lock)),
@@ -46,7 +51,12 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// A publisher that has written nothing yet.
     pub(crate) fn new(run_dir: &Path) -> Self {
-        Self { path: run_dir.join("status.json"), last: Value::Null, next: Instant::now(), broken: false }
+        Self {
+            path: run_dir.join("status.json"),
+            last: Value::Null,
+            next: Instant::now(),
+            broken: false,
+        }
     }
 
     /// Returns when the file may have to change: something was reported, or the counters are old.
@@ -65,7 +75,8 @@ impl Publisher {
             return;
         }
         let partial = self.path.with_extension("json.new");
-        let written = std::fs::write(&partial, format!("{now:#}\n")).and_then(|()| std::fs::rename(&partial, &self.path));
+        let written =
+            std::fs::write(&partial, format!("{now:#}\n")).and_then(|()| std::fs::rename(&partial, &self.path));
         match written {
             Ok(()) => self.broken = false,
             Err(error) if !self.broken => {

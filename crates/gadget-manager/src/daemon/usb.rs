@@ -86,12 +86,15 @@ pub(crate) fn gadget_config(_config: &Config, gadget: &model::GadgetConfig) -> g
         serial: gadget.serial.clone(),
         max_power_ma: gadget.max_power_ma,
         self_powered: gadget.self_powered,
-        max_speed: gadget.max_speed.as_ref().and_then(|speed| match speed.get_ref().as_str() {
-            "full" => Some(Speed::Full),
-            "high" => Some(Speed::High),
-            "super" => Some(Speed::Super),
-            _ => None,
-        }),
+        max_speed: gadget
+            .max_speed
+            .as_ref()
+            .and_then(|speed| match speed.get_ref().as_str() {
+                "full" => Some(Speed::Full),
+                "high" => Some(Speed::High),
+                "super" => Some(Speed::Super),
+                _ => None,
+            }),
         luns: luns.collect(),
         ..gadget::GadgetConfig::default()
     }
@@ -113,7 +116,12 @@ impl Runner {
             stop: stop.clone(),
             connected: false,
         };
-        Self { slots: sender, report, stop, task: tokio::spawn(worker.run()) }
+        Self {
+            slots: sender,
+            report,
+            stop,
+            task: tokio::spawn(worker.run()),
+        }
     }
 
     /// Changes what is to be in the LUNs. Media that the host ejected come back.
@@ -158,7 +166,9 @@ struct Worker {
 impl Worker {
     async fn run(mut self) {
         let stop = self.stop.clone();
-        let Some(gadget) = stop.run_until_cancelled(self.gadget()).await else { return };
+        let Some(gadget) = stop.run_until_cancelled(self.gadget()).await else {
+            return;
+        };
         let mut events = gadget.events();
         self.current = self.slots.borrow_and_update().clone();
         loop {
@@ -203,7 +213,9 @@ impl Worker {
     }
 
     async fn adopt_or_create(&mut self) -> Result<MassStorageGadget, GadgetError> {
-        let Some(config) = &self.loaded.config.gadget else { std::future::pending().await };
+        let Some(config) = &self.loaded.config.gadget else {
+            std::future::pending().await
+        };
         let config = gadget_config(&self.loaded.config, config);
         self.luns.clear();
         self.luns.resize_with(config.luns.len(), Lun::default);
@@ -230,7 +242,10 @@ impl Worker {
         };
         let mut settled = true;
         for (index, slot) in self.current.iter_mut().enumerate().take(self.luns.len()) {
-            let wanted = slot.state.as_mut().and_then(|state| state.borrow_and_update().medium.clone());
+            let wanted = slot
+                .state
+                .as_mut()
+                .and_then(|state| state.borrow_and_update().medium.clone());
             let is_in = present.get(index).cloned().flatten();
             let lun = &mut self.luns[index];
             let result = match (&wanted, &is_in) {
@@ -272,7 +287,11 @@ impl Worker {
 
     /// Shows the stick to the host as soon as every LUN that cannot be empty has its medium.
     async fn connect(&mut self, gadget: &MassStorageGadget) -> bool {
-        let waits = self.current.iter().zip(&self.luns).any(|(slot, lun)| !slot.removable && lun.medium.is_none());
+        let waits = self
+            .current
+            .iter()
+            .zip(&self.luns)
+            .any(|(slot, lun)| !slot.removable && lun.medium.is_none());
         if self.connected || waits {
             return true;
         }
@@ -284,7 +303,13 @@ impl Worker {
             }
             Err(problem) => {
                 let text = problem.to_string();
-                let known = self.report.lock().unwrap_or_else(PoisonError::into_inner).error.as_ref() == Some(&text);
+                let known = self
+                    .report
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .error
+                    .as_ref()
+                    == Some(&text);
                 if !known {
                     error!("the stick cannot be connected: {text}");
                     self.tell(Some(gadget), Some(&text)).await;
@@ -337,7 +362,11 @@ impl Worker {
             ejected_by_host: lun.ejected_by_host,
             error: lun.error.clone(),
         });
-        let report = Report { error: problem.map(str::to_owned), state, luns: luns.collect() };
+        let report = Report {
+            error: problem.map(str::to_owned),
+            state,
+            luns: luns.collect(),
+        };
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
         self.changed.notify_one();
     }
@@ -357,7 +386,9 @@ impl Worker {
 
 /// Whether the slot's disk is on its way.
 fn is_opening(slot: &Slot) -> bool {
-    slot.state.as_ref().is_some_and(|state| matches!(state.borrow().phase, super::disk::Phase::Opening { .. }))
+    slot.state
+        .as_ref()
+        .is_some_and(|state| matches!(state.borrow().phase, super::disk::Phase::Opening { .. }))
 }
 
 /// Returns when the state of a slot's disk changed since it was last looked at.

@@ -45,12 +45,18 @@ fn limits(limit: &LimitConfig) -> Limits {
         requests: requests.and_then(|count| NonZeroU64::new(u64::from(count))),
         ..Limit::NONE
     };
-    Limits { read: one(limit.read_bytes, limit.read_requests), write: one(limit.write_bytes, limit.write_requests) }
+    Limits {
+        read: one(limit.read_bytes, limit.read_requests),
+        write: one(limit.write_bytes, limit.write_requests),
+    }
 }
 
 /// Opens a configured disk.
 pub(crate) async fn open(loaded: &Loaded, config: &DiskConfig) -> Result<Stack, StoreError> {
-    let options = OpenOptions { read_only: config.read_only, take_over: config.take_over };
+    let options = OpenOptions {
+        read_only: config.read_only,
+        take_over: config.take_over,
+    };
     let (store, lock) = match &config.path {
         Some(path) => (file(path, &options).await?, None),
         None => image(loaded, config.name.get_ref(), &options).await?,
@@ -59,11 +65,20 @@ pub(crate) async fn open(loaded: &Loaded, config: &DiskConfig) -> Result<Stack, 
 }
 
 /// Opens whatever `text` names: `file:/PATH`, `STORE/IMAGE[@SNAPSHOT]` or a configured disk.
-pub(crate) async fn open_image(loaded: Option<&Loaded>, text: &str, options: &OpenOptions) -> Result<Stack, StoreError> {
+pub(crate) async fn open_image(
+    loaded: Option<&Loaded>,
+    text: &str,
+    options: &OpenOptions,
+) -> Result<Stack, StoreError> {
     let (store, lock) = match (text.strip_prefix("file:"), loaded) {
         (Some(path), _) => (file(Path::new(path), options).await?, None),
         (None, Some(loaded)) => image(loaded, text, options).await?,
-        (None, None) => return Err(StoreError::invalid(text, "this needs a configuration: give it with --config")),
+        (None, None) => {
+            return Err(StoreError::invalid(
+                text,
+                "this needs a configuration: give it with --config",
+            ));
+        }
     };
     Ok(build(store, lock, &LimitConfig::default(), Duration::from_secs(20)))
 }
@@ -72,14 +87,14 @@ async fn file(path: &Path, options: &OpenOptions) -> Result<Disk, StoreError> {
     Ok(Arc::new(FileDevice::open(path, options).await?))
 }
 
-async fn image(
-    loaded: &Loaded,
-    text: &str,
-    options: &OpenOptions,
-) -> Result<(Disk, Option<ImageLock>), StoreError> {
+async fn image(loaded: &Loaded, text: &str, options: &OpenOptions) -> Result<(Disk, Option<ImageLock>), StoreError> {
     let (store, image) = stores::locate(loaded, text)?;
     let owned = !options.read_only && image.snapshot.is_none();
-    let lock = if owned { Some(ImageLock::take(&loaded.config, &store, &image.image)?) } else { None };
+    let lock = if owned {
+        Some(ImageLock::take(&loaded.config, &store, &image.image)?)
+    } else {
+        None
+    };
     Ok((store.open(&image, options).await?, lock))
 }
 
@@ -92,5 +107,11 @@ fn build(store: Disk, lock: Option<ImageLock>, limit: &LimitConfig, deadline: Du
     let deadline = Arc::new(Deadline::new(throttle.clone(), deadline));
     let statistics = Arc::new(Stats::new(deadline));
     description.push_str(" → deadline → statistics");
-    Stack { disk: statistics.clone(), description, statistics, throttle, _lock: lock }
+    Stack {
+        disk: statistics.clone(),
+        description,
+        statistics,
+        throttle,
+        _lock: lock,
+    }
 }

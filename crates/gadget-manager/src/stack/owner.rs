@@ -19,7 +19,10 @@ pub(crate) fn identity(state_dir: &Path) -> Option<String> {
     match read_or_make(&state_dir.join("owner-id")) {
         Ok(id) => Some(format!("{id}-{}", gadget::machine_serial().serial)),
         Err(error) => {
-            warn!("{}: no identity can be kept there ({error}); after a crash disks stay owned for a minute", state_dir.display());
+            warn!(
+                "{}: no identity can be kept there ({error}); after a crash disks stay owned for a minute",
+                state_dir.display()
+            );
             None
         }
     }
@@ -33,7 +36,10 @@ fn read_or_make(path: &Path) -> io::Result<String> {
         if id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()) {
             Ok(id)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "owner-id is damaged; delete it"))
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "owner-id is damaged; delete it",
+            ))
         }
     };
     match File::open(path) {
@@ -49,7 +55,12 @@ fn read_or_make(path: &Path) -> io::Result<String> {
     let id: String = random.expose().iter().map(|byte| format!("{byte:02x}")).collect();
     // Written aside and renamed: a power cut leaves the whole file or none.
     let partial = path.with_file_name(format!("owner-id.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(id.as_bytes())?;
     file.sync_all()?;
     match std::fs::hard_link(&partial, path) {
@@ -74,7 +85,11 @@ mod tests {
         let path = folder.path().join("new/owner-id");
         let id = read_or_make(&path).unwrap();
         assert_eq!(read_or_make(&path).unwrap(), id);
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left behind");
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing is left behind"
+        );
     }
 
     #[test]

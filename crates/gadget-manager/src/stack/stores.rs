@@ -21,15 +21,20 @@ pub(crate) fn store_names(loaded: &Loaded, only: Option<&str>) -> Result<Vec<Str
 }
 
 fn find<'a>(loaded: &'a Loaded, name: &str) -> Result<&'a StoreConfig, StoreError> {
-    loaded.config.stores.iter().find(|store| store.name == name).ok_or_else(|| {
-        let known: Vec<_> = loaded.config.stores.iter().map(|store| store.name.as_str()).collect();
-        let remedy = if known.is_empty() {
-            format!("add a [[store]] to {}", loaded.file.display())
-        } else {
-            format!("configured are: {}", known.join(", "))
-        };
-        StoreError::not_found(format!("store \"{name}\""), remedy)
-    })
+    loaded
+        .config
+        .stores
+        .iter()
+        .find(|store| store.name == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = loaded.config.stores.iter().map(|store| store.name.as_str()).collect();
+            let remedy = if known.is_empty() {
+                format!("add a [[store]] to {}", loaded.file.display())
+            } else {
+                format!("configured are: {}", known.join(", "))
+            };
+            StoreError::not_found(format!("store \"{name}\""), remedy)
+        })
 }
 
 /// The store that the configuration calls `name`.
@@ -47,9 +52,13 @@ pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreErr
 
 /// The one secret that a store in Azure is to use.
 fn azure_secret(name: &str, secrets: StoreSecrets) -> Result<AzureSecret, StoreError> {
-    let [connection_string, account_key, sas, client_secret] =
-        [secrets.connection_string, secrets.account_key, secrets.sas, secrets.client_secret]
-            .map(|secret| secret.map(|text| Secret::new(text.as_str())));
+    let [connection_string, account_key, sas, client_secret] = [
+        secrets.connection_string,
+        secrets.account_key,
+        secrets.sas,
+        secrets.client_secret,
+    ]
+    .map(|secret| secret.map(|text| Secret::new(text.as_str())));
     let mut given = [
         connection_string.map(AzureSecret::ConnectionString),
         account_key.map(AzureSecret::AccountKey),
@@ -76,22 +85,36 @@ pub(crate) fn locate(loaded: &Loaded, text: &str) -> Result<(SharedStore, ImageR
     if let Some((name, image)) = text.split_once('/') {
         return Ok((store(loaded, name)?, image.parse()?));
     }
-    let disk = loaded.config.disks.iter().find(|disk| disk.name.get_ref() == text).ok_or_else(|| {
-        StoreError::not_found(format!("disk \"{text}\""), "name a configured disk, or an image as STORE/IMAGE")
-    })?;
+    let disk = loaded
+        .config
+        .disks
+        .iter()
+        .find(|disk| disk.name.get_ref() == text)
+        .ok_or_else(|| {
+            StoreError::not_found(
+                format!("disk \"{text}\""),
+                "name a configured disk, or an image as STORE/IMAGE",
+            )
+        })?;
     match (&disk.store, &disk.image, &disk.path) {
         (Some(name), Some(image), _) => Ok((store(loaded, name.get_ref())?, image.get_ref().parse()?)),
         (_, _, Some(path)) => {
             let (folder, file) = split(path)?;
             Ok((Arc::new(FileStore::new(folder)), ImageRef::live(file)))
         }
-        _ => Err(StoreError::invalid(text, "this disk has neither `store` and `image` nor `path`")),
+        _ => Err(StoreError::invalid(
+            text,
+            "this disk has neither `store` and `image` nor `path`",
+        )),
     }
 }
 
 fn split(path: &Path) -> Result<(&Path, &str), StoreError> {
     match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
         (Some(folder), Some(file)) => Ok((folder, file)),
-        _ => Err(StoreError::invalid(path.display().to_string(), "this is not the path of a file")),
+        _ => Err(StoreError::invalid(
+            path.display().to_string(),
+            "this is not the path of a file",
+        )),
     }
 }

@@ -22,7 +22,9 @@ pub struct Home {
 
 impl Home {
     pub fn new(config: &str) -> Self {
-        let home = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let home = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
         home.configure(config);
         home
     }
@@ -98,9 +100,15 @@ impl Home {
 
     /// Waits until the daemon's status is as wanted.
     pub async fn wait_for_status(&self, daemon: &Process, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let found = daemon.wait_until(PATIENCE, what, || async { self.status().is_some_and(|status| wanted(&status)) });
+        let found = daemon.wait_until(PATIENCE, what, || async {
+            self.status().is_some_and(|status| wanted(&status))
+        });
         if let Err(problem) = found.await {
-            panic!("{problem:#}\nstatus: {:#}\nlog:\n{}", self.status().unwrap_or_default(), daemon.log());
+            panic!(
+                "{problem:#}\nstatus: {:#}\nlog:\n{}",
+                self.status().unwrap_or_default(),
+                daemon.log()
+            );
         }
         self.status().expect("it was there")
     }
@@ -109,5 +117,9 @@ impl Home {
 /// The phase of a disk in a status.
 pub fn phase<'a>(status: &'a Value, disk: &str) -> &'a str {
     let disks = status["disks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    disks.iter().find(|found| found["name"] == disk).and_then(|found| found["phase"].as_str()).unwrap_or("missing")
+    disks
+        .iter()
+        .find(|found| found["name"] == disk)
+        .and_then(|found| found["phase"].as_str())
+        .unwrap_or("missing")
 }
