@@ -9,7 +9,7 @@ const FILE: &str = "[[store]]\nname = \"card\"\ntype = \"file\"\nfolder = \"@HOM
 
 fn card() -> Home {
     let home = Home::new(FILE);
-    std::fs::create_dir(home.join("disks")).unwrap();
+    std::fs::create_dir(home.join("disks")).expect("there");
     home
 }
 
@@ -28,7 +28,7 @@ fn life_of_an_image(home: &Home, store: &str) {
     );
     let list = home.json(&["disk", "list", store]);
     assert_eq!(list[0]["image"]["name"], "films");
-    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list.as_array().expect("there").len(), 1);
 
     assert_eq!(
         home.json(&["disk", "resize", &name, "--size", "16MiB"])["size"],
@@ -42,7 +42,7 @@ fn life_of_an_image(home: &Home, store: &str) {
     );
 
     let taken = home.json(&["disk", "snapshot", &name, "--label", "before"]);
-    let id = taken["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    let id = taken["snapshots"][0]["id"].as_str().expect("there").to_owned();
     let listed = home.json(&["disk", "snapshots", &name]);
     assert_eq!(listed["snapshots"][0]["id"], id.as_str());
     assert_eq!(home.json(&["disk", "info", &format!("{name}@{id}")])["size"], 4 << 20);
@@ -54,7 +54,7 @@ fn life_of_an_image(home: &Home, store: &str) {
     assert_eq!(
         home.json(&["disk", "snapshots", &name])["snapshots"]
             .as_array()
-            .unwrap()
+            .expect("there")
             .len(),
         0
     );

@@ -24,7 +24,7 @@ fn qemu_io(home: &Home, command: &str) -> String {
     let output = Command::new(program::locate("qemu-io"))
         .args(["-f", "raw", "-c", command, &uri])
         .output()
-        .unwrap();
+        .expect("qemu-io runs");
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

@@ -76,7 +76,7 @@ pub(crate) enum StoreKind {
     /// `type = "file"`: image files in a folder.
     File(FileStoreConfig),
     /// `type = "azure"`: page blobs in a container.
-    Azure(store_azure::AzureConfig),
+    Azure(Box<store_azure::AzureConfig>),
 }
 
 /// The keys of a store of type `file`.

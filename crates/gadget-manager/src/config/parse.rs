@@ -107,7 +107,7 @@ fn store(text: &str, table: Spanned<Table>) -> Result<StoreConfig, Problem> {
     let kind = take("type", "add type = \"file\" or type = \"azure\"")?;
     let kind = match kind.as_str() {
         "file" => StoreKind::File(settings(text, &section, table)?),
-        "azure" => StoreKind::Azure(settings(text, &section, table)?),
+        "azure" => StoreKind::Azure(Box::new(settings(text, &section, table)?)),
         other => {
             let message = format!("there is no store of type \"{other}\"");
             return Err(Problem::at(

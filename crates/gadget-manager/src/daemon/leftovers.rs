@@ -1,6 +1,9 @@
 //! Kernel devices of a daemon before this one that no configured disk will take over.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use export_ublk::{DeviceState, UblkError};
 use tracing::{error, info, warn};
@@ -27,7 +30,7 @@ pub(crate) async fn remove(state_dir: PathBuf, wanted: Vec<String>) {
 }
 
 /// One attempt; says whether none are left.
-async fn sweep(state_dir: &PathBuf, wanted: &[String]) -> Result<bool, UblkError> {
+async fn sweep(state_dir: &Path, wanted: &[String]) -> Result<bool, UblkError> {
     let mut clean = true;
     for device in export_ublk::leftovers(state_dir).await? {
         let known = device.name.as_ref().is_some_and(|name| wanted.contains(name));

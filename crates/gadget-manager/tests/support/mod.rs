@@ -13,15 +13,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::process::Process;
 
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with a configuration, secrets, state and run folders.
-pub struct Home {
+pub(crate) struct Home {
     folder: TempDir,
 }
 
 impl Home {
-    pub fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let home = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
         };
@@ -29,33 +29,33 @@ impl Home {
         home
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes the configuration; `@HOME@` in it becomes this folder.
-    pub fn configure(&self, config: &str) {
+    pub(crate) fn configure(&self, config: &str) {
         let home = self.path().display().to_string();
         let head = format!("state_dir = \"{home}/state\"\nrun_dir = \"{home}/run\"\n");
         std::fs::write(self.config(), head + &config.replace("@HOME@", &home)).expect("the configuration is written");
     }
 
-    pub fn secrets(&self, text: &str) {
+    pub(crate) fn secrets(&self, text: &str) {
         let path = self.join("secrets.toml");
         std::fs::write(&path, text).expect("the secrets are written");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("their mode is set");
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.join("gadget-manager.toml")
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_gadget-manager"))
             .arg("--config")
             .arg(self.config())
@@ -65,26 +65,26 @@ impl Home {
     }
 
     /// Runs a command that must succeed, and returns what it printed.
-    pub fn ok(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// Runs a command that must succeed, and returns the JSON it printed.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).expect("JSON")
     }
 
     /// Runs a command that must fail with `code`, and returns what it said.
-    pub fn fails(&self, code: i32, arguments: &[&str]) -> String {
+    pub(crate) fn fails(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
         String::from_utf8(output.stderr).expect("text")
     }
 
     /// Starts a command that goes on.
-    pub fn start(&self, arguments: &[&str]) -> Process {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
         Process::builder(env!("CARGO_BIN_EXE_gadget-manager"))
             .arg("--config")
             .arg(self.config())
@@ -94,12 +94,12 @@ impl Home {
     }
 
     /// The daemon's status, if there is one.
-    pub fn status(&self) -> Option<Value> {
+    pub(crate) fn status(&self) -> Option<Value> {
         serde_json::from_str(&std::fs::read_to_string(self.join("run/status.json")).ok()?).ok()
     }
 
     /// Waits until the daemon's status is as wanted.
-    pub async fn wait_for_status(&self, daemon: &Process, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn wait_for_status(&self, daemon: &Process, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let found = daemon.wait_until(PATIENCE, what, || async {
             self.status().is_some_and(|status| wanted(&status))
         });
@@ -115,7 +115,7 @@ impl Home {
 }
 
 /// The phase of a disk in a status.
-pub fn phase<'a>(status: &'a Value, disk: &str) -> &'a str {
+pub(crate) fn phase<'a>(status: &'a Value, disk: &str) -> &'a str {
     let disks = status["disks"].as_array().map(Vec::as_slice).unwrap_or_default();
     disks
         .iter()
