@@ -1,4 +1,5 @@
 //! Keys, signatures, tokens and certificates: what is accepted, what is refused in words, and that none is ever shown.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 

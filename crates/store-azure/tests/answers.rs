@@ -1,4 +1,5 @@
 //! Answers that Azurite never gives: overload, broken bodies, wrong checksums, clocks, nonsense.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 

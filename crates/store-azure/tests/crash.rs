@@ -50,7 +50,7 @@ async fn kill_9_under_writes_loses_nothing_that_was_flushed() {
         azurite.restart().await.unwrap();
         stop.send(true).unwrap();
         model = writer.await.unwrap();
-        check(&*disk, &model).await;
+        check(&disk, &model).await;
     }
     disk.close().await.unwrap();
     let again = open(&store, "tv").await;
