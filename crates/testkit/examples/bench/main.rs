@@ -67,9 +67,11 @@ fn settings() -> Result<Settings> {
             _ => bail!("unknown option {argument}; see scripts/bench --help"),
         }
     }
-    if settings.rounds == 0 || settings.duration.is_zero() || !settings.program.is_file() {
-        bail!("--rounds and --seconds must be above 0, and --program must be a built gadget-manager");
+    if settings.rounds == 0 || settings.duration.is_zero() {
+        bail!("--rounds and --seconds must be above 0");
     }
+    // Absolute, since servers start in folders of their own.
+    settings.program = std::fs::canonicalize(&settings.program).context("--program must be a built gadget-manager")?;
     Ok(settings)
 }
 
