@@ -73,7 +73,7 @@ pub(crate) fn gadget_config(_config: &Config, gadget: &model::GadgetConfig) -> g
         removable: lun.removable || lun.cdrom,
         cdrom: lun.cdrom,
         no_fua: lun.no_fua,
-        inquiry: lun.inquiry.clone(),
+        inquiry: lun.inquiry.clone().or_else(|| Some(default_inquiry(&gadget.product))),
     });
     gadget::GadgetConfig {
         name: NAME.to_owned(),
@@ -98,6 +98,12 @@ pub(crate) fn gadget_config(_config: &Config, gadget: &model::GadgetConfig) -> g
         luns: luns.collect(),
         ..gadget::GadgetConfig::default()
     }
+}
+
+/// INQUIRY data (SPC-4 6.6.2) from the product's name: vendor (8), product (16), revision (4), in ASCII.
+fn default_inquiry(product: &str) -> String {
+    let product: String = product.chars().filter(|c| matches!(c, ' '..='~')).take(16).collect();
+    format!("{:<8}{product:<16}{:<4}", "Cloud", "1.0")
 }
 
 impl Runner {
@@ -337,7 +343,6 @@ impl Worker {
                     }
                 }
             }
-            Ok(GadgetEvent::StateChanged { state, speed }) => info!("USB: {state}, {speed}"),
             Ok(_) => {}
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 warn!("{missed} USB events were missed; looking at the gadget instead");
