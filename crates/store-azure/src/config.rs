@@ -52,6 +52,9 @@ pub struct AzureConfig {
     /// Check an MD5 on reads up to this many bytes, at most 4 MiB; default 64 KiB; 0 for never.
     #[serde(default = "default_md5_reads")]
     pub md5_reads_up_to: u32,
+    /// Make the container when a disk is created in it and it is missing; default false.
+    #[serde(default)]
+    pub create_container: bool,
     /// Duration of the lease in seconds, 15 to 60; default 60.
     #[serde(default = "default_lease")]
     pub lease_seconds: u64,
@@ -122,6 +125,7 @@ impl AzureConfig {
             request_size: default_request_size(),
             md5_writes: true,
             md5_reads_up_to: default_md5_reads(),
+            create_container: false,
             lease_seconds: default_lease(),
             format: None,
             owner: None,

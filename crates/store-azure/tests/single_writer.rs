@@ -7,7 +7,7 @@ use block::{
     store::{ImageRef, Store, StoreError},
 };
 use support::{
-    MIB, disk, open, raw, read, scripted,
+    MIB, as_device, disk, open, raw, read, scripted,
     service::{Answer, Fate, Request, Service, until},
     store, take_over, write,
 };
@@ -187,4 +187,51 @@ async fn an_opening_that_fails_gives_the_lease_back() {
     });
     assert!(scripted(&service, |_| {}, |_| {}).await.is_err());
     until("the lease is released", || service.blob.lock().unwrap().lease.is_none()).await;
+}
+
+#[tokio::test]
+async fn the_same_device_gets_its_disk_back_at_once_and_its_dead_self_is_fenced() {
+    let store = store().await;
+    store.create("tv", &raw(MIB)).await.unwrap();
+    let image = ImageRef::live("tv");
+    let (board, other) = (as_device(&store, "board").await, as_device(&store, "other").await);
+    let mut dead = board.open_disk(&image, &Default::default()).await.unwrap();
+    write(&dead, 0, vec![1; 4096]).await;
+    for round in 2..5 {
+        let refused = other.open_disk(&image, &Default::default()).await.err().unwrap();
+        assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+        // Not closed: as if the process had been killed, but worse, for it still tries to write.
+        let alive = as_device(&store, "board")
+            .await
+            .open_disk(&image, &Default::default())
+            .await
+            .unwrap();
+        let late = dead.write(0, vec![9; 4096].into(), Default::default()).await;
+        assert!(matches!(late, Err(BlockError::Fenced { .. })), "{late:?}");
+        write(&alive, 4096, vec![round; 4096]).await;
+        assert_eq!(
+            read(&alive, 0, 4096).await,
+            vec![1; 4096],
+            "nothing of the dead one arrived"
+        );
+        dead = alive;
+    }
+    dead.close().await.unwrap();
+    let next = other.open_disk(&image, &Default::default()).await.unwrap();
+    assert_eq!(read(&next, 4096, 4096).await, vec![4; 4096]);
+    next.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_identity_helps_nobody_whose_disk_was_taken_over() {
+    let store = store().await;
+    store.create("tv", &raw(MIB)).await.unwrap();
+    let image = ImageRef::live("tv");
+    let (board, other) = (as_device(&store, "board").await, as_device(&store, "other").await);
+    let _old = board.open_disk(&image, &Default::default()).await.unwrap();
+    let new = other.open_disk(&image, &take_over()).await.unwrap();
+    let refused = board.open_disk(&image, &Default::default()).await.err().unwrap();
+    assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+    write(&new, 0, vec![2; 512]).await;
+    new.close().await.unwrap();
 }

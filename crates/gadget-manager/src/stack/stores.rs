@@ -44,8 +44,9 @@ pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreErr
         StoreKind::Azure(azure) => {
             let secret = azure_secret(name, loaded.secrets.of(name))?;
             let owner = owner::identity(&loaded.config.state_dir);
-            let _ = owner;
-            Ok(Arc::new(AzureStore::new((**azure).clone(), &secret)?))
+            Ok(Arc::new(
+                AzureStore::new((**azure).clone(), &secret)?.with_identity(owner),
+            ))
         }
     }
 }

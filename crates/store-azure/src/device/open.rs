@@ -73,6 +73,9 @@ pub struct OpenSettings {
     pub take_over: bool,
     /// What we call ourselves in the blob's metadata.
     pub owner: String,
+    /// Tells this installation from every other; kept by the caller, not shown to anybody. With it, the same
+    /// installation gets its disk back at once after a crash; without it, when the lease has run out.
+    pub identity: Option<String>,
     /// Duration of the lease in seconds, 15 to 60.
     pub lease_seconds: u64,
     /// What the blob holds; `None` finds out.
@@ -177,6 +180,50 @@ impl Drop for Undo {
     }
 }
 
+/// The lease id of an owner: random, or with an identity what follows from it, the blob and the generation. A new
+/// generation has a new id, so that whoever still uses the old one is refused by the service.
+fn lease_id(identity: Option<&str>, blob: &Blob, generation: u64) -> String {
+    let Some(identity) = identity else {
+        return Uuid::new_v4().to_string();
+    };
+    let text = format!("{identity}\n{}\n{generation}", blob.label());
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
+
+/// Acquires the lease, also from an owner of the same identity who did not give it back: one that was killed.
+///
+/// The dead owner may have got as far as leasing for this generation (then acquiring renews that), or it used the
+/// blob in the generation before (then its id is changed to ours, which fences it if it is not dead after all).
+async fn acquire(blob: &Blob, settings: &OpenSettings, before: &BlobProperties, lease: &str) -> Result<()> {
+    let refused = match blob.acquire_lease(lease, settings.lease_seconds).await {
+        Err(AzureError::Leased { .. }) => AzureError::Leased {
+            object: blob.label().to_owned(),
+            detail: describe_owner(&before.metadata)
+                .map(|owner| format!(": {owner}"))
+                .unwrap_or_default(),
+        },
+        done => return done,
+    };
+    let Some(identity) = settings.identity.as_deref() else {
+        return Err(refused);
+    };
+    let dead = lease_id(Some(identity), blob, generation(&before.metadata));
+    match blob.change_lease(&dead, lease).await {
+        Ok(()) => {
+            info!(
+                blob = blob.label(),
+                "took back the lease of an owner before us on this device"
+            );
+            blob.acquire_lease(lease, settings.lease_seconds).await
+        }
+        Err(AzureError::Leased { .. } | AzureError::LeaseLost { .. } | AzureError::LeaseExpired { .. }) => Err(refused),
+        Err(error) => Err(error),
+    }
+}
+
 /// Makes the blob ours.
 async fn own(
     blob: &Blob,
@@ -184,7 +231,8 @@ async fn own(
     settings: &OpenSettings,
     before: &BlobProperties,
 ) -> Result<(Mode, BlobProperties)> {
-    let lease = Uuid::new_v4().to_string();
+    let identity = settings.identity.as_deref();
+    let mut lease = lease_id(identity, blob, generation(&before.metadata) + 1);
     if settings.take_over && before.lease != LeaseState::Free {
         blob.break_lease().await?;
     }
@@ -193,22 +241,22 @@ async fn own(
         lease: lease.clone(),
     };
     let mut sent = Instant::now();
-    if let Err(error) = blob.acquire_lease(&lease, settings.lease_seconds).await {
+    if let Err(error) = acquire(blob, settings, before, &lease).await {
         if matches!(error, AzureError::Leased { .. }) {
             undo.blob = None;
-            let owner = describe_owner(&before.metadata)
-                .map(|owner| format!(": {owner}"))
-                .unwrap_or_default();
-            return Err(AzureError::Leased {
-                object: blob.label().to_owned(),
-                detail: owner,
-            });
         }
         return Err(error);
     }
     let mut properties = blob.properties().await?;
     properties.check_page_blob(blob.label())?;
     let generation = generation(&properties.metadata) + 1;
+    let expected = lease_id(identity, blob, generation);
+    if identity.is_some() && lease != expected {
+        // Somebody had the blob since it was looked at. After a crash its lease is looked for under this generation.
+        blob.change_lease(&lease, &expected).await?;
+        lease = expected;
+        undo.lease.clone_from(&lease);
+    }
     let now = OffsetDateTime::now_utc()
         .replace_nanosecond(0)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);

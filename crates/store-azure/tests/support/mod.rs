@@ -52,6 +52,15 @@ pub async fn store() -> AzureStore {
     store_at(azurite().await, |_| {}).await
 }
 
+/// The same container again, as a device with this identity sees it.
+pub async fn as_device(store: &AzureStore, identity: &str) -> AzureStore {
+    let mut config = AzureConfig::new(store.container().name());
+    config.owner = Some("test".to_owned());
+    AzureStore::new(config, &connection(azurite().await))
+        .expect("a valid configuration")
+        .with_identity(Some(identity.to_owned()))
+}
+
 pub fn raw(size: u64) -> CreateOptions {
     CreateOptions { size, format: None }
 }
@@ -122,6 +131,7 @@ pub async fn scripted(
         read_only: false,
         take_over: false,
         owner: "test".to_owned(),
+        identity: None,
         lease_seconds: 60,
         format: Some(store_azure::Format::Raw),
         io: store_azure::IoSettings {
