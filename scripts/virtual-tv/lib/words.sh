@@ -82,6 +82,7 @@ type = "azure"
 endpoint = "$AZURITE_ENDPOINT"
 container = "$BLOB_CONTAINER"
 allow_http = true
+create_container = true
 
 [gadget]
 product = "Cloud Stick"
