@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Each step of creating a gadget is made to fail, by strace on a real kernel, and configfs must be empty afterwards.
 
-(cd "$REPOSITORY" && cargo build --quiet --package gadget --example gadget-checks)
-strip -o "$WORK/gadget-checks" "$REPOSITORY/target/debug/examples/gadget-checks"
+(cd "$REPOSITORY" && cargo build --quiet --locked --package gadget --example gadget-checks)
+strip -o "$WORK/gadget-checks" "$TARGET/debug/examples/gadget-checks"
 
 # One command, many processes under strace: slow on a busy machine.
 # shellcheck disable=SC2034 # vm.sh reads it

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # The gadget crate on a real kernel: both sides of the cable are looked at by crates/gadget/examples/gadget-checks.
 
-(cd "$REPOSITORY" && cargo build --quiet --package gadget --example gadget-checks)
-strip -o "$WORK/gadget-checks" "$REPOSITORY/target/debug/examples/gadget-checks"
+(cd "$REPOSITORY" && cargo build --quiet --locked --package gadget --example gadget-checks)
+strip -o "$WORK/gadget-checks" "$TARGET/debug/examples/gadget-checks"
 mkdir "$WORK/cd"
 echo hello >"$WORK/cd/hello.txt"
 # A CD has 300 sectors at least.

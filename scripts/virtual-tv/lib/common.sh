@@ -5,11 +5,19 @@ RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 REPOSITORY=$(cd "$RIG/../.." && pwd)
 # Everything downloaded or built from downloads lives here, outside the checkout, shared by all checkouts.
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cloud-stick
+# Where cargo builds, and where logs go.
+TARGET=${CARGO_TARGET_DIR:-target}
+[[ $TARGET = /* ]] || TARGET=$REPOSITORY/$TARGET
+# A fresh rustup is in PATH only after the next login.
+PATH=$PATH:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin
 # A real MPEG film of 4.5 MB in the public domain (CC0), which `prepare` takes from a Debian package.
 FILM=$CACHE/virtual-tv/film.mpg
-export RIG REPOSITORY CACHE FILM
+export RIG REPOSITORY CACHE TARGET FILM
 
 say() { printf '%s\n' "$*" >&2; }
+
+# help SCRIPT: the comment at its top.
+help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
 
 # die MESSAGE...: the message on stderr, one line per argument, and the end of the script.
 die() {
