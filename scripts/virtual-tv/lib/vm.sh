@@ -8,6 +8,8 @@
 
 # shellcheck source=image.sh
 . "$RIG/lib/image.sh"
+# shellcheck source=prune.sh
+. "$RIG/lib/prune.sh"
 
 # How long anything in the guest may take, unless a caller says otherwise: generous, the machine may be busy.
 VM_TIMEOUT=${VM_TIMEOUT:-240}
@@ -22,7 +24,7 @@ VM_TIMEOUT=${VM_TIMEOUT:-240}
 vm_start() {
     local image begin=$EPOCHREALTIME
     image=$(image_folder)
-    [[ -e $image/complete ]] || die "the virtual TV is not prepared" "Run scripts/virtual-tv/prepare first."
+    image_hold
     VM=${VM:-$(mktemp -d "${TMPDIR:-/tmp}/virtual-tv.XXXXXX")}
     mkdir -p "$VM/share/jobs" "$VM/share/bin"
     cp -r "$RIG/guest" "$VM/share/guest"
