@@ -23,12 +23,7 @@ prepare_blob_client() {
     [[ ! -e $folder/complete ]] || return 0
     say "Installing Microsoft's blob client for Python"
     rm -rf "$folder"
-    if ! python3 -m venv "$folder" >/dev/null 2>&1; then
-        say "Installing on this machine: python3-venv"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -qq -y --no-install-recommends python3-venv >/dev/null ||
-            die "python3-venv could not be installed" "Install it by hand, then start again."
-        python3 -m venv "$folder"
-    fi
+    python3 -m venv "$folder"
     retry 4 "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$RIG/requirements.txt" ||
         die "Microsoft's blob client could not be installed from PyPI" "Check the network, then start again."
     touch "$folder/complete"
