@@ -1,6 +1,6 @@
 //! The contract between front ends, layers and stores.
 //!
-//! A *front end* (NBD server, ublk device) calls a [`BlockDevice`]; a *layer* (throttle, statistics, cache) is one
+//! A *front end* (NBD server, ublk device) calls a [`BlockDevice`]; a *layer* (throttle, deadline, statistics) is one
 //! and calls another; a *store* (file, page blob) is one and ends the stack. This crate knows none of them: it holds
 //! the trait, the data that travel through it ([`Payload`]), its [errors](BlockError), the management side of a store
 //! ([`store::Store`]), a device in memory ([`MemoryDevice`]) and the layers that belong to no store.
