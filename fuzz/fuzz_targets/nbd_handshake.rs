@@ -6,7 +6,9 @@ use export_nbd::{feed, protocol};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&choice, data)) = data.split_first() else { return };
+    let Some((&choice, data)) = data.split_first() else {
+        return;
+    };
     if choice & 1 == 0 {
         let (answer, _) = feed(data);
         // The server speaks first: `NBDMAGIC`, `IHAVEOPT` and its flags.

@@ -12,7 +12,9 @@ const OPTION_GO: u32 = 7;
 const OPTION_SET_META_CONTEXT: u32 = 10;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&choice, mut rest)) = data.split_first() else { return };
+    let Some((&choice, mut rest)) = data.split_first() else {
+        return;
+    };
     let mut stream = handshake(choice);
     if choice & 4 != 0 {
         // Nothing is put right, so that wrong magics and torn payloads come too.

@@ -12,7 +12,12 @@ fuzz_target!(|text: &str| {
     let _ = parse_retry_after(text, now);
     match Sas::parse(text) {
         Ok(sas) => {
-            let _ = (sas.trouble(now.into()), sas.expires_soon(now.into()), sas.https_only(), sas.single_blob());
+            let _ = (
+                sas.trouble(now.into()),
+                sas.expires_soon(now.into()),
+                sas.https_only(),
+                sas.single_blob(),
+            );
             let missing = sas.missing(&[Right::Read, Right::Write]);
             assert!(missing.iter().all(|right| !sas.allows(*right)));
             assert!(!format!("{sas:?}").contains("sig="));
