@@ -77,6 +77,14 @@ pub trait BlockDevice: Send + Sync + 'static {
     /// A name for messages: what the owner of the disk would call it, without secrets.
     fn name(&self) -> &str;
 
+    /// Counts the owners that the image had, this one included; `None` where the store does not know owners.
+    ///
+    /// Whoever kept something of this disk (kernel pages, a journal) over a restart may go on with it only if nobody
+    /// else had the image meanwhile: if this is one more than it was then.
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the device is in working order, and its size, as a value to watch.
     fn status(&self) -> watch::Receiver<Status>;
 

@@ -8,6 +8,7 @@ use crate::config::model::LogFormat;
 /// A started log, whose level can be changed.
 pub(crate) struct Logging {
     filter: reload::Handle<EnvFilter, Registry>,
+    fixed: bool,
 }
 
 /// Libraries whose every request would be logged at `debug` are kept at `info` unless named in the filter.
@@ -19,12 +20,17 @@ fn filter(level: &str) -> Result<EnvFilter> {
         .with_context(|| format!("\"{level}\" is no log level; use error, warn, info, debug, trace or a filter"))
 }
 
-/// Starts the log of this process.
+/// Whether a level can be used.
+pub(crate) fn check(level: &str) -> Result<()> {
+    filter(level).map(|_| ())
+}
+
+/// Starts the log of this process. A `fixed` level was given on the command line and outlives reloads.
 ///
 /// # Errors
 ///
 /// A level that does not parse, or a log that was started before.
-pub(crate) fn start(level: &str, format: LogFormat) -> Result<Logging> {
+pub(crate) fn start(level: &str, format: LogFormat, fixed: bool) -> Result<Logging> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -42,12 +48,15 @@ pub(crate) fn start(level: &str, format: LogFormat) -> Result<Logging> {
             .try_init(),
     }
     .context("the log is started already")?;
-    Ok(Logging { filter: handle })
+    Ok(Logging { filter: handle, fixed })
 }
 
 impl Logging {
     /// Changes what is logged from now on.
     pub(crate) fn set_level(&self, level: &str) -> Result<()> {
+        if self.fixed {
+            return Ok(());
+        }
         self.filter.reload(filter(level)?).context("the log has ended")
     }
 }

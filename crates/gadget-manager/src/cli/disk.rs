@@ -143,13 +143,25 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Snapshots {
+    /// An image or a snapshot, only looked at.
     Allowed,
+    /// An image or a snapshot.
+    Any,
     Refused,
     Required,
 }
 
 /// Finds the store and the image that a target names.
 fn resolve(loaded: &Loaded, target: &Target, snapshots: Snapshots) -> Result<(SharedStore, ImageRef), Failure> {
+    let configured = loaded
+        .config
+        .disks
+        .iter()
+        .find(|disk| *disk.name.get_ref() == target.disk);
+    if snapshots != Snapshots::Allowed && configured.is_some_and(|disk| disk.path.is_some()) {
+        let remedy = "it is a file or device of this machine: use its own tools";
+        return Err(StoreError::unsupported(&target.disk, "managing a disk given by `path`", remedy).into());
+    }
     let (store, image) = stack::locate(loaded, &target.disk)?;
     let detail = match (snapshots, &image.snapshot) {
         (Snapshots::Refused, Some(_)) => "this command takes an image, not a snapshot",
@@ -201,7 +213,7 @@ async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Fail
 }
 
 async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: bool) -> Result<(), Failure> {
-    let (store, image) = resolve(loaded, target, Snapshots::Allowed)?;
+    let (store, image) = resolve(loaded, target, Snapshots::Any)?;
     confirm(
         yes,
         &image.image,

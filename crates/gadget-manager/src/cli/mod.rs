@@ -7,7 +7,7 @@ pub(crate) mod nbd;
 mod output;
 mod run;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -60,6 +60,12 @@ enum Command {
     /// Manage the images of the configured stores.
     #[command(subcommand)]
     Disk(disk::Command),
+    /// Write out the page cache of a block device: for the daemon's own use.
+    #[command(name = crate::daemon::limits::COMMAND, hide = true)]
+    WriteOut {
+        /// The block device.
+        device: PathBuf,
+    },
     /// Serve one disk by NBD until interrupted.
     Nbd(nbd::Options),
 }
@@ -82,9 +88,6 @@ pub fn main_entry() -> ExitCode {
 }
 
 fn execute(arguments: &Arguments) -> Result<(), Failure> {
-    if let Command::Check { json } = &arguments.command {
-        return check::check(&arguments.config, *json);
-    }
     let logging = |loaded: Option<&Loaded>, default: &str| {
         let configured = loaded.map(|loaded| loaded.config.log.clone());
         let level = arguments
@@ -95,25 +98,27 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             .log_format
             .or(configured.map(|log| log.format))
             .unwrap_or(LogFormat::Text);
-        logging::start(level.as_deref().unwrap_or(default), format).map_err(Failure::from)
+        logging::start(level.as_deref().unwrap_or(default), format, arguments.log.is_some()).map_err(Failure::from)
     };
     match &arguments.command {
-        Command::Check { .. } => unreachable!("done above"),
+        Command::Check { json } => check::check(&arguments.config, *json),
+        Command::WriteOut { device } => crate::daemon::limits::write_out_here(device)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", device.display()).into()),
         Command::Run => {
             let loaded = config::load(&arguments.config)?;
             let log = logging(Some(&loaded), "info")?;
-            runtime()?.block_on(run::run(loaded, log))
+            block_on(run::run(loaded, log))
         }
         Command::Doctor { json } => {
             // A doctor must help with a broken configuration as well.
             let loaded = config::load(&arguments.config);
             logging(None, "error")?;
-            runtime()?.block_on(doctor::doctor(loaded, *json))
+            block_on(doctor::doctor(loaded, *json))
         }
         Command::Disk(command) => {
             let loaded = config::load(&arguments.config)?;
             logging(None, "warn")?;
-            runtime()?.block_on(disk::disk(&loaded, command))
+            block_on(disk::disk(&loaded, command))
         }
         Command::Nbd(options) => {
             let loaded = if options.needs_configuration() {
@@ -122,17 +127,21 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
                 None
             };
             logging(None, "info")?;
-            runtime()?.block_on(nbd::nbd(loaded.as_ref(), options))
+            block_on(nbd::nbd(loaded.as_ref(), options))
         }
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // File I/O and slow kernel writes only; more threads cost memory that a small board does not have.
         .max_blocking_threads(32)
-        .thread_keep_alive(std::time::Duration::from_secs(30))
+        .thread_keep_alive(Duration::from_secs(30))
         .build()
-        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
+    let result = runtime.block_on(work);
+    // A thread that waits for a device nobody serves any more must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    result
 }

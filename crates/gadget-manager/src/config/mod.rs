@@ -49,7 +49,21 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
         return Err(fail(errors));
     }
     let secrets_file = config.secrets.clone().unwrap_or_else(|| secrets::default_path(file));
+    if config.secrets.is_some() && !secrets_file.exists() {
+        let message = format!("the file of secrets, {}, does not exist", secrets_file.display());
+        return Err(fail(vec![Problem::whole_file(
+            message,
+            "make it (chmod 600), or remove `secrets`",
+        )]));
+    }
     let secrets = Secrets::load(&secrets_file)?;
+    let lacking: Vec<_> = config.stores.iter().filter_map(|store| store.lacks(&secrets)).collect();
+    if !lacking.is_empty() {
+        return Err(ConfigError {
+            file: secrets_file,
+            problems: lacking,
+        });
+    }
     let names: Vec<String> = config.stores.iter().map(|store| store.name.clone()).collect();
     for unknown in secrets.unknown(&names) {
         let message = format!(

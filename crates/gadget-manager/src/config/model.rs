@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::quantity::ByteSize;
+use super::{error::Problem, quantity::ByteSize, secrets::Secrets};
 
 /// The whole file.
 #[derive(Debug, Clone)]
@@ -225,8 +225,7 @@ impl Default for GadgetConfig {
     fn default() -> Self {
         Self {
             udc: None,
-            // NetChip's, given to the kernel's own file storage gadget (FSG_VENDOR_ID and FSG_PRODUCT_ID in
-            // drivers/usb/gadget/legacy/mass_storage.c).
+            // Linux Foundation, "File-backed storage gadget" (drivers/usb/gadget/legacy/mass_storage.c).
             vendor_id: 0x0525,
             product_id: 0xa4a5,
             device_release: 0x0100,
@@ -272,7 +271,32 @@ impl Default for LunConfig {
     }
 }
 
+impl StoreConfig {
+    /// What is wrong with the secrets for this store.
+    pub(crate) fn lacks(&self, secrets: &Secrets) -> Option<Problem> {
+        let StoreKind::Azure(_) = self.kind else { return None };
+        let name = &self.name;
+        let (message, remedy) = match secrets.of(name).count() {
+            1 => return None,
+            0 => (
+                format!("store \"{name}\" has no secret"),
+                format!("put connection_string, account_key, sas or client_secret into [store.{name}]"),
+            ),
+            _ => (
+                format!("store \"{name}\" has several secrets"),
+                "leave one of them".to_owned(),
+            ),
+        };
+        Some(Problem::whole_file(message, remedy))
+    }
+}
+
 impl DiskConfig {
+    /// Whether it cannot be written, as far as the configuration tells.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only || self.image.as_ref().is_some_and(|image| image.get_ref().contains('@'))
+    }
+
     /// Longest time a request may take; under the 30 s after which USB hosts reset the device.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline_seconds

@@ -130,6 +130,7 @@ fn settings<T: DeserializeOwned>(text: &str, section: &Range<usize>, table: Tabl
 /// Turns an error of the TOML reader into a problem: without the line's text, which could hold a secret that was put
 /// into the wrong file.
 fn explain(text: &str, error: &toml::de::Error, section: Option<&Range<usize>>) -> Problem {
+    let whole = error.to_string();
     let message = error.message();
     // The reader quotes keys in backticks; it quotes wrong values too, hence the care below.
     let key = message.split('`').nth(1).unwrap_or_default();
@@ -151,6 +152,23 @@ fn explain(text: &str, error: &toml::de::Error, section: Option<&Range<usize>>) 
             line,
             message: format!("unknown key `{key}`"),
             remedy: Some(remedy),
+        };
+    }
+    if section.is_some() && message.contains('"') {
+        // It quotes the value; in a store's table that could be a connection string in the wrong place.
+        let key = whole
+            .split("in `")
+            .nth(1)
+            .and_then(|rest| rest.split('`').next())
+            .unwrap_or_default();
+        let line = section
+            .and_then(|section| key_span(text, section, key))
+            .map(|span| line_of(text, span.start))
+            .or(line);
+        return Problem {
+            line,
+            message: format!("the value of `{key}` cannot be used"),
+            remedy: Some("see docs/stores for what it may be; secrets belong into the file of secrets".to_owned()),
         };
     }
     Problem {
@@ -264,6 +282,19 @@ mod tests {
         );
         assert!(found.remedy.as_ref().unwrap().contains("file of secrets"));
         assert!(!format!("{found:?}").contains("c2VjcmV0"));
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_key_is_not_repeated() {
+        for key in ["endpoint", "concurrency", "authority"] {
+            let text = format!(
+                "[[store]]\nname = \"a\"\ntype = \"azure\"\ncontainer = \"c\"\n{key} = \"AccountKey=c2VjcmV0;\"\n"
+            );
+            let found = problem(&text);
+            assert!(!format!("{found:?}").contains("c2VjcmV0"), "{found:?}");
+            assert_eq!(found.line, Some(5), "{found:?}");
+            assert!(found.message.contains(key), "{found:?}");
+        }
     }
 
     #[test]

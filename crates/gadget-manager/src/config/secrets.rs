@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The secrets of one store. Which of them a store wants is the store's business.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreSecrets {
     /// A connection string as the Azure portal shows it.
@@ -28,6 +28,19 @@ pub(crate) struct StoreSecrets {
     pub sas: Option<Zeroizing<String>>,
     /// The secret of an Entra application.
     pub client_secret: Option<Zeroizing<String>>,
+}
+
+impl StoreSecrets {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        let all = [
+            &self.connection_string,
+            &self.account_key,
+            &self.sas,
+            &self.client_secret,
+        ];
+        all.into_iter().flatten().count()
+    }
 }
 
 /// All secrets, by store.
@@ -141,10 +154,9 @@ impl Secrets {
         })
     }
 
-    /// The secrets of the store `name`: those of the file, overridden by the environment
-    /// (`CLOUD_STICK_<STORE>_ACCOUNT_KEY` and so on, the name in capitals, other characters as `_`).
+    /// The secrets of the store `name`: those of the environment if there are any, else those of the file. Variables are
+    /// called `CLOUD_STICK_<STORE>_ACCOUNT_KEY` and so on, the name in capitals, other characters as `_`.
     pub(crate) fn of(&self, name: &str) -> StoreSecrets {
-        let mut secrets = self.store.get(name).cloned().unwrap_or_default();
         let prefix: String = name
             .chars()
             .map(|c| {
@@ -156,22 +168,20 @@ impl Secrets {
             })
             .collect();
         let from_environment = |key: &str| {
-            std::env::var(format!("CLOUD_STICK_{prefix}_{key}"))
-                .ok()
-                .filter(|value| !value.is_empty())
-                .map(Zeroizing::new)
+            let value = std::env::var(format!("CLOUD_STICK_{prefix}_{key}")).ok();
+            value.filter(|value| !value.is_empty()).map(Zeroizing::new)
         };
-        for (slot, key) in [
-            (&mut secrets.connection_string, "CONNECTION_STRING"),
-            (&mut secrets.account_key, "ACCOUNT_KEY"),
-            (&mut secrets.sas, "SAS"),
-            (&mut secrets.client_secret, "CLIENT_SECRET"),
-        ] {
-            if let Some(value) = from_environment(key) {
-                *slot = Some(value);
-            }
+        let given = StoreSecrets {
+            connection_string: from_environment("CONNECTION_STRING"),
+            account_key: from_environment("ACCOUNT_KEY"),
+            sas: from_environment("SAS"),
+            client_secret: from_environment("CLIENT_SECRET"),
+        };
+        if given == StoreSecrets::default() {
+            self.store.get(name).cloned().unwrap_or_default()
+        } else {
+            given
         }
-        secrets
     }
 
     /// Stores that have secrets but are not configured: a sign of a misspelt name.

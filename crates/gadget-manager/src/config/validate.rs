@@ -29,10 +29,12 @@ pub(crate) fn validate(text: &str, config: &Config) -> Verdict {
         text,
         verdict: Verdict::default(),
     };
+    judge.log(config);
     judge.folders(config);
     judge.stores(config);
     judge.disks(config);
     judge.servers(config);
+    judge.two_writers(config);
     judge.ublk(config);
     if let Some(gadget) = &config.gadget {
         judge.gadget(config, gadget);
@@ -78,6 +80,49 @@ impl Judge<'_> {
         }
     }
 
+    fn log(&mut self, config: &Config) {
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        let known = |part: &str| levels.contains(&part.rsplit('=').next().unwrap_or(part).trim());
+        let level = config.log.level.as_str();
+        if !level.split(',').all(known) || crate::logging::check(level).is_err() {
+            self.verdict.errors.push(Problem {
+                line: section_line(self.text, "[log]"),
+                message: format!("[log]: \"{level}\" is no level"),
+                remedy: Some(
+                    "use error, warn, info, debug, trace, or a filter like \"info,store_azure=debug\"".to_owned(),
+                ),
+            });
+        }
+        if config.secrets.as_ref().is_some_and(|path| !path.is_absolute()) {
+            self.verdict.errors.push(Problem::whole_file(
+                "`secrets` must be an absolute path",
+                "begin it with /",
+            ));
+        }
+    }
+
+    /// A LUN and a server that both write to one disk.
+    fn two_writers(&mut self, config: &Config) {
+        let luns = config.gadget.iter().flat_map(|gadget| &gadget.luns);
+        let written: Vec<_> = luns
+            .filter(|lun| !crate::daemon::usb::is_read_only(config, lun))
+            .filter_map(|lun| Some(lun.disk.as_ref()?.get_ref()))
+            .collect();
+        for server in config.nbd.iter().filter(|server| !server.read_only) {
+            for disk in server.disks.iter().filter(|disk| written.contains(&disk.get_ref())) {
+                self.verdict.warnings.push(Problem::at(
+                    self.text,
+                    Some(disk.span()),
+                    format!(
+                        "disk \"{}\" can be written by the USB host and by NBD clients at once",
+                        disk.get_ref()
+                    ),
+                    "two file systems at work on one disk destroy it: make one side read_only",
+                ));
+            }
+        }
+    }
+
     fn folders(&mut self, config: &Config) {
         for (key, path) in [("state_dir", &config.state_dir), ("run_dir", &config.run_dir)] {
             if !path.is_absolute() {
@@ -111,6 +156,11 @@ impl Judge<'_> {
                     format!("there is another store \"{}\" at line {line}", store.name),
                     "rename one of them",
                 );
+            }
+            if let StoreKind::Azure(azure) = &store.kind
+                && let Err(error) = azure.validate()
+            {
+                problem(format!("store \"{}\": {error}", store.name), "see docs/stores/azure.md");
             }
             if let StoreKind::File(file) = &store.kind
                 && !file.folder.is_absolute()
@@ -157,6 +207,15 @@ impl Judge<'_> {
                 let message = format!("deadline_seconds = {} is out of range", seconds.get_ref());
                 let remedy = format!("use 1 to {MAX_DEADLINE_SECONDS}: USB hosts give up after 30 s");
                 self.error(seconds, message, remedy);
+            }
+            let rate = disk.limit.write_bytes.map_or(0, |rate| rate.0);
+            if rate > 0 && rate.saturating_mul(disk.deadline().as_secs()) < 4 << 20 {
+                self.verdict.warnings.push(Problem::at(
+                    self.text,
+                    Some(disk.name.span()),
+                    format!("disk \"{name}\" may write less than 4 MiB within a deadline"),
+                    "writes of the USB host can then fail for lack of time; allow more in `limit.write_bytes`",
+                ));
             }
             if disk.read_only && disk.take_over {
                 let message = format!("disk \"{name}\" is read-only and cannot take over an image");
@@ -237,8 +296,15 @@ impl Judge<'_> {
             if server.disks.is_empty() {
                 self.error(&server.listen, "this server has no disks", "add disks = [\"…\"]");
             }
-            for disk in &server.disks {
+            for (index, disk) in server.disks.iter().enumerate() {
                 self.disk_exists(config, disk);
+                if server.disks[..index].contains(disk) {
+                    self.error(
+                        disk,
+                        format!("disk \"{}\" is listed twice", disk.get_ref()),
+                        "remove one",
+                    );
+                }
             }
             if server.max_clients == Some(0) {
                 self.error(
@@ -306,15 +372,12 @@ impl Judge<'_> {
                 );
             }
         }
-        let settings = crate::daemon::usb::gadget_config(config, gadget);
-        if let Err(errors) = settings.validate() {
-            for error in errors {
-                self.verdict.errors.push(Problem {
-                    line: section_line(self.text, "[gadget]"),
-                    message: format!("[gadget]: {error}"),
-                    remedy: None,
-                });
-            }
+        for problem in crate::daemon::usb::problems(config, gadget) {
+            self.verdict.errors.push(Problem {
+                line: section_line(self.text, "[gadget]"),
+                message: format!("[gadget]: {problem}"),
+                remedy: None,
+            });
         }
     }
 }

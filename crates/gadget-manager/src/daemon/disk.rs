@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    limits,
+    limits, lineage,
     medium::{Medium, Returned},
 };
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
 
 /// Shortest and longest pause between attempts to open a disk.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How long front ends have to let go of a kernel device.
-const RETURN_TIME: Duration = Duration::from_secs(10);
+/// How long LUNs have to let go of a kernel device: longer than any request under way takes.
+const RETURN_TIME: Duration = Duration::from_secs(35);
 
 /// What a disk is up to.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +55,19 @@ pub(crate) struct State {
     pub stack: Option<Arc<Stack>>,
     /// Its kernel device, if it has one.
     pub medium: Option<Arc<Medium>>,
+    /// Why it has none although a LUN wants one.
+    pub device_error: Option<String>,
+}
+
+impl State {
+    fn new(phase: Phase, stack: Option<Arc<Stack>>) -> Self {
+        Self {
+            phase,
+            stack,
+            medium: None,
+            device_error: None,
+        }
+    }
 }
 
 /// Runs one disk.
@@ -68,11 +81,7 @@ pub(crate) struct Runner {
 impl Runner {
     /// Starts to open the disk.
     pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, changed: Arc<Notify>) -> Self {
-        let opening = State {
-            phase: Phase::Opening { error: None },
-            stack: None,
-            medium: None,
-        };
+        let opening = State::new(Phase::Opening { error: None }, None);
         let (sender, state) = watch::channel(opening);
         let stop = CancellationToken::new();
         let worker = Worker {
@@ -133,13 +142,13 @@ struct Worker {
 impl Worker {
     async fn run(self) -> Result<(), BlockError> {
         let Some(stack) = self.open().await else {
-            self.publish(Phase::Closed, None, None);
+            self.publish(State::new(Phase::Closed, None));
             return Ok(());
         };
         let stack = Arc::new(stack);
         info!(disk = %self.name(), "open: {}", stack.description);
         let result = self.serve(&stack).await;
-        self.publish(Phase::Closed, None, None);
+        self.publish(State::new(Phase::Closed, None));
         let closed = stack.close().await;
         result.and(closed)
     }
@@ -148,8 +157,8 @@ impl Worker {
         self.config.name.get_ref()
     }
 
-    fn publish(&self, phase: Phase, stack: Option<Arc<Stack>>, medium: Option<Arc<Medium>>) {
-        self.state.send_replace(State { phase, stack, medium });
+    fn publish(&self, state: State) {
+        self.state.send_replace(state);
         self.changed.notify_one();
     }
 
@@ -170,7 +179,7 @@ impl Worker {
             if !known {
                 warn!(disk = %self.name(), "cannot be opened: {text}; trying again");
             }
-            self.publish(Phase::Opening { error: Some(text) }, None, None);
+            self.publish(State::new(Phase::Opening { error: Some(text) }, None));
             // Only a person can mend most errors: there is no hurry then, except that ownership of a dead owner ends
             // within a minute and that the network of a board comes up after its daemon.
             let hopeful = matches!(
@@ -211,7 +220,10 @@ impl Worker {
                 }
                 None => (None, None),
             };
-            self.publish(Phase::Open, Some(stack.clone()), medium);
+            self.publish(State {
+                medium,
+                ..State::new(Phase::Open, Some(stack.clone()))
+            });
             let interruption = tokio::select! {
                 interruption = self.watch(stack) => interruption,
                 () = lost(device.as_ref()) => Interruption::DeviceLost,
@@ -225,15 +237,17 @@ impl Worker {
                     }
                 }
             };
-            self.publish(phase, Some(stack.clone()), None);
-            if let (Some(device), Some(returned)) = (device, returned) {
-                self.take_back(device, returned).await;
-            }
+            self.publish(State::new(phase, Some(stack.clone())));
+            let taken_back = match (device, returned) {
+                (Some(device), Some(returned)) => self.take_back(device, returned).await,
+                _ => Ok(()),
+            };
             match interruption {
-                Interruption::Stop => return Ok(()),
+                Interruption::Stop => return taken_back,
                 Interruption::Resized(size) => info!(disk = %self.name(), "has a new size: {size} bytes"),
                 Interruption::DeviceLost => {
                     error!(disk = %self.name(), "its kernel device was stopped by somebody else; making it anew");
+                    tokio::time::sleep(RETRY.0).await;
                 }
                 Interruption::Fenced(_) => {
                     self.stop.cancelled().await;
@@ -244,15 +258,15 @@ impl Worker {
     }
 
     /// Makes the kernel device, or takes over the one that a daemon before us left behind.
-    async fn start_device(&self, stack: &Stack) -> Option<UblkDevice> {
-        let ublk = &self.loaded.config.ublk;
+    async fn start_device(&self, stack: &Arc<Stack>) -> Option<UblkDevice> {
+        let (ublk, run_dir) = (&self.loaded.config.ublk, &self.loaded.config.run_dir);
         let options = export_ublk::Options {
             queues: ublk.queues,
             depth: ublk.depth,
             max_io: ublk.max_io.0 as u32,
             deadline: self.config.deadline(),
-            state_dir: self.loaded.config.run_dir.join("ublk"),
-            identity: stack.disk.name().to_owned(),
+            state_dir: run_dir.join("ublk"),
+            identity: lineage::mark(run_dir, self.name(), &stack.image, stack.generation),
             ..export_ublk::Options::default()
         };
         let mut pause = RETRY.0;
@@ -262,13 +276,18 @@ impl Worker {
                 Ok(device) => {
                     let how = if device.recovered() { "recovered" } else { "made" };
                     info!(disk = %self.name(), "{how} {}", device.path().display());
-                    limits::limit_dirty_pages(device.path(), ublk.dirty.0);
+                    limits::limit_dirty_pages(device.path(), self.dirty_limit());
                     return Some(device);
                 }
                 Err(error) => {
                     let text = error.to_string();
                     if text != last {
                         error!(disk = %self.name(), "no kernel device: {text}");
+                        // Servers need none: they can have the disk.
+                        self.publish(State {
+                            device_error: Some(text.clone()),
+                            ..State::new(Phase::Open, Some(stack.clone()))
+                        });
                         last = text;
                     }
                 }
@@ -277,6 +296,19 @@ impl Worker {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
                 () = self.stop.cancelled() => return None,
             }
+        }
+    }
+
+    /// How much may be dirty in the page cache: no more than can be written out within half a deadline, as far as the
+    /// speed is known. What a flush cannot write in time fails, and with it what the host believes to be written.
+    fn dirty_limit(&self) -> u64 {
+        let seconds = self.config.deadline().as_secs().max(2) / 2;
+        let rate = self.config.limit.write_bytes.map_or(0, |rate| rate.0);
+        let configured = self.loaded.config.ublk.dirty.0;
+        if rate == 0 {
+            configured
+        } else {
+            configured.min(rate.saturating_mul(seconds))
         }
     }
 
@@ -307,13 +339,18 @@ impl Worker {
     }
 
     /// Removes the kernel device once nobody holds it. What lies in its page cache is written out by that.
-    async fn take_back(&self, device: UblkDevice, returned: Returned) {
+    ///
+    /// # Errors
+    ///
+    /// Not everything could be written out.
+    async fn take_back(&self, device: UblkDevice, returned: Returned) -> Result<(), BlockError> {
         if !returned.wait(RETURN_TIME).await {
             warn!(disk = %self.name(), "{} is still in a LUN", device.path().display());
         }
-        if let Err(error) = device.remove().await {
+        device.remove().await.map_err(|error| {
             error!(disk = %self.name(), "{error}");
-        }
+            BlockError::io(self.name(), error.to_string())
+        })
     }
 }
 

@@ -13,7 +13,7 @@ const TRIES: (usize, Duration) = (10, Duration::from_secs(3));
 
 /// Removes what a daemon before this one left behind and what none of the disks in `wanted` goes on with.
 ///
-/// Others' devices, and those that a living process serves, are left alone.
+/// Others' devices, those this `run_dir` knows nothing of, and those that a living process serves are left alone.
 pub(crate) async fn remove(state_dir: PathBuf, wanted: Vec<String>) {
     for _ in 0..TRIES.0 {
         match sweep(&state_dir, &wanted).await {
@@ -33,11 +33,21 @@ pub(crate) async fn remove(state_dir: PathBuf, wanted: Vec<String>) {
 async fn sweep(state_dir: &Path, wanted: &[String]) -> Result<bool, UblkError> {
     let mut clean = true;
     for device in export_ublk::leftovers(state_dir).await? {
-        let known = device.name.as_ref().is_some_and(|name| wanted.contains(name));
-        if !device.ours || known || device.state == DeviceState::Live {
+        let Some(name) = device
+            .name
+            .as_ref()
+            .filter(|name| device.ours && !wanted.contains(name))
+        else {
+            continue;
+        };
+        if device.state == DeviceState::Live {
+            // Its server may be dying this moment: then it has to be looked at again.
+            let alive = device
+                .pid
+                .is_some_and(|pid| Path::new("/proc").join(pid.to_string()).exists());
+            clean &= alive;
             continue;
         }
-        let name = device.name.as_deref().unwrap_or("of unknown name");
         match export_ublk::remove_leftover(device.id, state_dir).await {
             Ok(()) => info!("removed /dev/ublkb{}, left behind for disk {name}", device.id),
             Err(problem) => {

@@ -5,7 +5,8 @@
 
 mod disk;
 mod leftovers;
-mod limits;
+pub(crate) mod limits;
+mod lineage;
 mod medium;
 mod reload;
 mod servers;
@@ -27,8 +28,9 @@ use crate::{
     logging::Logging,
 };
 
-/// How long everything together may take to end before it is cut off.
-const STOP_TIME: Duration = Duration::from_secs(45);
+/// How long everything together may take to end before it is cut off: LUNs write out and let go, then kernel devices do,
+/// each within a deadline and a half, then the stores.
+const STOP_TIME: Duration = Duration::from_secs(150);
 
 /// Everything that runs.
 pub(crate) struct Daemon {
@@ -103,10 +105,21 @@ impl Daemon {
                 daemon.slots(),
                 daemon.changed.clone(),
             ));
-            let wanted = daemon.disks.keys().cloned().collect();
-            tokio::spawn(leftovers::remove(loaded.config.run_dir.join("ublk"), wanted));
+        } else {
+            tokio::spawn(usb::remove_leftovers());
         }
+        daemon.sweep();
         Ok(daemon)
+    }
+
+    /// Starts to remove the kernel devices that a daemon before this one left and that no LUN goes on with.
+    fn sweep(&self) {
+        let config = &self.loaded.config;
+        let luns = config.gadget.iter().flat_map(|gadget| &gadget.luns);
+        let wanted = luns
+            .filter_map(|lun| Some(lun.disk.as_ref()?.get_ref().clone()))
+            .collect();
+        tokio::spawn(leftovers::remove(config.run_dir.join("ublk"), wanted));
     }
 
     fn start_disk(&mut self, config: &config::model::DiskConfig) {
@@ -142,8 +155,8 @@ impl Daemon {
                 usb::Slot {
                     name,
                     state,
-                    read_only: lun.read_only || lun.cdrom,
-                    removable: lun.removable || lun.cdrom,
+                    read_only: usb::is_read_only(&self.loaded.config, lun),
+                    removable: usb::is_removable(lun),
                 }
             })
             .collect()

@@ -37,16 +37,17 @@ impl Daemon {
         let outdated: Vec<String> = self
             .disks
             .iter()
-            .filter(|(_, runner)| !self.keeps(&old.config, runner))
+            .filter(|(_, runner)| !self.keeps(&old, runner))
             .map(|(name, _)| name.clone())
             .collect();
         self.stop_outdated(&old.config, &outdated).await;
         self.start_missing(&loaded);
+        self.sweep();
         info!("reloaded {}", loaded.file.display());
     }
 
     /// Whether a disk can go on as it is. Its limits are set to the new ones if so.
-    fn keeps(&self, old: &Config, runner: &disk::Runner) -> bool {
+    fn keeps(&self, old: &Loaded, runner: &disk::Runner) -> bool {
         let before = runner.config();
         let Some(now) = self.loaded.config.disks.iter().find(|disk| disk.name == before.name) else {
             return false;
@@ -56,8 +57,9 @@ impl Daemon {
             limit: before.limit,
             ..now.clone()
         } == *before
-            && old.ublk == self.loaded.config.ublk
-            && in_a_lun(old, before) == in_a_lun(&self.loaded.config, now)
+            && same_store(old, &self.loaded, now)
+            && old.config.ublk == self.loaded.config.ublk
+            && in_a_lun(&old.config, before) == in_a_lun(&self.loaded.config, now)
             && !matches!(state.phase, disk::Phase::Fenced { .. });
         // A disk that is still being opened takes up what is new (a corrected key) only when started again.
         match state.stack {
@@ -99,11 +101,12 @@ impl Daemon {
         if let Some(usb) = &self.usb {
             usb.set_slots(self.slots());
         }
-        for (name, runner) in stop {
+        let ends = stop.into_iter().map(|(name, runner)| async move {
             if let Err(problem) = runner.stop().await {
                 error!(disk = %name, "not closed cleanly: {problem}");
             }
-        }
+        });
+        futures::future::join_all(ends).await;
     }
 
     fn start_missing(&mut self, loaded: &Arc<Loaded>) {
@@ -125,6 +128,19 @@ impl Daemon {
             None => {}
         }
     }
+}
+
+/// Whether the store of a disk, and the secrets for it, are as before.
+fn same_store(old: &Loaded, new: &Loaded, disk: &DiskConfig) -> bool {
+    let Some(name) = disk.store.as_ref().map(|name| name.get_ref()) else {
+        return true;
+    };
+    let settings = |loaded: &Loaded| {
+        let store = loaded.config.stores.iter().find(|store| store.name == *name);
+        // No secret is in there; the text has every setting.
+        store.map(|store| format!("{:?}", store.kind))
+    };
+    settings(old) == settings(new) && old.secrets.of(name) == new.secrets.of(name)
 }
 
 fn in_a_lun(config: &Config, disk: &DiskConfig) -> bool {

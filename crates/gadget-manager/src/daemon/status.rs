@@ -78,14 +78,16 @@ impl Publisher {
         let written =
             std::fs::write(&partial, format!("{now:#}\n")).and_then(|()| std::fs::rename(&partial, &self.path));
         match written {
-            Ok(()) => self.broken = false,
+            Ok(()) => {
+                self.broken = false;
+                self.last = now;
+            }
             Err(error) if !self.broken => {
                 self.broken = true;
                 warn!("{}: {error}", self.path.display());
             }
             Err(_) => {}
         }
-        self.last = now;
     }
 
     /// Removes the file: nobody runs any more.
@@ -104,6 +106,7 @@ fn report(daemon: &Daemon) -> Value {
             let state = state.borrow();
             let mut disk = json!(state.phase);
             disk["name"] = json!(name);
+            disk["device_error"] = json!(state.device_error);
             disk["device"] = json!(state.medium.as_ref().map(|medium| medium.path()));
             if let Some(stack) = &state.stack {
                 disk["stack"] = json!(stack.description);

@@ -19,6 +19,10 @@ use crate::config::{
 pub(crate) struct Stack {
     /// The top of it.
     pub disk: Disk,
+    /// Store and image, without secrets.
+    pub image: String,
+    /// How many owners the image had, where the store counts them.
+    pub generation: Option<u64>,
     /// All of it, from the store up, for people: "azure://… → throttle → deadline → statistics".
     pub description: String,
     /// What went through it.
@@ -57,11 +61,11 @@ pub(crate) async fn open(loaded: &Loaded, config: &DiskConfig) -> Result<Stack, 
         read_only: config.read_only,
         take_over: config.take_over,
     };
-    let (store, lock) = match &config.path {
-        Some(path) => (file(path, &options).await?, None),
-        None => image(loaded, config.name.get_ref(), &options).await?,
+    let bottom = match &config.path {
+        Some(path) => Bottom::file(path, &options).await?,
+        None => Bottom::image(loaded, config.name.get_ref(), &options).await?,
     };
-    Ok(build(store, lock, &config.limit, config.deadline()))
+    Ok(bottom.stack(&config.limit, config.deadline()))
 }
 
 /// Opens whatever `text` names: `file:/PATH`, `STORE/IMAGE[@SNAPSHOT]` or a configured disk.
@@ -70,9 +74,9 @@ pub(crate) async fn open_image(
     text: &str,
     options: &OpenOptions,
 ) -> Result<Stack, StoreError> {
-    let (store, lock) = match (text.strip_prefix("file:"), loaded) {
-        (Some(path), _) => (file(Path::new(path), options).await?, None),
-        (None, Some(loaded)) => image(loaded, text, options).await?,
+    let bottom = match (text.strip_prefix("file:"), loaded) {
+        (Some(path), _) => Bottom::file(Path::new(path), options).await?,
+        (None, Some(loaded)) => Bottom::image(loaded, text, options).await?,
         (None, None) => {
             return Err(StoreError::invalid(
                 text,
@@ -80,38 +84,58 @@ pub(crate) async fn open_image(
             ));
         }
     };
-    Ok(build(store, lock, &LimitConfig::default(), Duration::from_secs(20)))
+    Ok(bottom.stack(&LimitConfig::default(), Duration::from_secs(20)))
 }
 
-async fn file(path: &Path, options: &OpenOptions) -> Result<Disk, StoreError> {
-    Ok(Arc::new(FileDevice::open(path, options).await?))
+/// What a stack stands on.
+struct Bottom {
+    disk: Disk,
+    image: String,
+    lock: Option<ImageLock>,
 }
 
-async fn image(loaded: &Loaded, text: &str, options: &OpenOptions) -> Result<(Disk, Option<ImageLock>), StoreError> {
-    let (store, image) = stores::locate(loaded, text)?;
-    let owned = !options.read_only && image.snapshot.is_none();
-    let lock = if owned {
-        Some(ImageLock::take(&loaded.config, &store, &image.image)?)
-    } else {
-        None
-    };
-    Ok((store.open(&image, options).await?, lock))
-}
-
-fn build(store: Disk, lock: Option<ImageLock>, limit: &LimitConfig, deadline: Duration) -> Stack {
-    let mut description = store.name().to_owned();
-    let throttle = Arc::new(Throttle::new(store, limits(limit)));
-    if *limit != LimitConfig::default() {
-        description.push_str(" → throttle");
+impl Bottom {
+    async fn file(path: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
+        Ok(Self {
+            disk: Arc::new(FileDevice::open(path, options).await?),
+            image: path.display().to_string(),
+            lock: None,
+        })
     }
-    let deadline = Arc::new(Deadline::new(throttle.clone(), deadline));
-    let statistics = Arc::new(Stats::new(deadline));
-    description.push_str(" → deadline → statistics");
-    Stack {
-        disk: statistics.clone(),
-        description,
-        statistics,
-        throttle,
-        _lock: lock,
+
+    async fn image(loaded: &Loaded, text: &str, options: &OpenOptions) -> Result<Self, StoreError> {
+        let (store, image) = stores::locate(loaded, text)?;
+        let owned = !options.read_only && image.snapshot.is_none();
+        let lock = if owned {
+            Some(ImageLock::take(&loaded.config, &store, &image.image)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            disk: store.open(&image, options).await?,
+            image: format!("{}/{image}", store.describe()),
+            lock,
+        })
+    }
+
+    fn stack(self, limit: &LimitConfig, deadline: Duration) -> Stack {
+        let mut description = self.image.clone();
+        if *limit != LimitConfig::default() {
+            description.push_str(" → throttle");
+        }
+        description.push_str(" → deadline → statistics");
+        let generation = self.disk.generation();
+        let throttle = Arc::new(Throttle::new(self.disk, limits(limit)));
+        let deadline = Arc::new(Deadline::new(throttle.clone(), deadline));
+        let statistics = Arc::new(Stats::new(deadline));
+        Stack {
+            disk: statistics.clone(),
+            image: self.image,
+            generation,
+            description,
+            statistics,
+            throttle,
+            _lock: self.lock,
+        }
     }
 }

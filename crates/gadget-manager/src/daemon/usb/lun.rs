@@ -1,0 +1,136 @@
+//! One LUN: what should be in it, what is, and how the one becomes the other.
+
+use std::{path::Path, sync::Arc};
+
+use gadget::{Force, GadgetError, MassStorageGadget};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::daemon::{
+    disk::{Phase, State},
+    limits,
+    medium::Medium,
+};
+
+/// What is to be in a LUN.
+#[derive(Clone)]
+pub(crate) struct Slot {
+    /// The disk, if any.
+    pub name: Option<String>,
+    /// Its state, to watch.
+    pub state: Option<watch::Receiver<State>>,
+    /// The host may not write.
+    pub read_only: bool,
+    /// The medium may be missing.
+    pub removable: bool,
+}
+
+impl Slot {
+    /// The medium that should be in it now.
+    pub(super) fn wanted(&mut self) -> Option<Arc<Medium>> {
+        self.state
+            .as_mut()
+            .and_then(|state| state.borrow_and_update().medium.clone())
+    }
+
+    /// Whether the slot's disk is on its way.
+    fn is_opening(&self) -> bool {
+        match &self.state {
+            Some(state) => {
+                state.borrow().medium.is_none() && !matches!(state.borrow().phase, Phase::Fenced { .. } | Phase::Closed)
+            }
+            // Between two configurations: it is about to be started.
+            None => self.name.is_some(),
+        }
+    }
+
+    fn is_read_only(&self) -> bool {
+        let disk = self.state.as_ref().and_then(|state| state.borrow().stack.clone());
+        self.read_only || disk.is_some_and(|stack| stack.disk.properties().read_only)
+    }
+}
+
+/// A LUN and what this daemon knows is in it.
+#[derive(Default)]
+pub(super) struct Lun {
+    /// What this daemon put in, or found there and recognised.
+    pub medium: Option<Arc<Medium>>,
+    /// The host ejected it: it stays out until somebody on this side wants it in.
+    pub ejected_by_host: bool,
+    /// What failed last.
+    pub error: Option<String>,
+}
+
+impl Lun {
+    /// Makes `wanted` be in the LUN, where `is_in` is now.
+    pub(super) async fn put(
+        &mut self,
+        gadget: &MassStorageGadget,
+        index: usize,
+        slot: &Slot,
+        wanted: Option<Arc<Medium>>,
+        is_in: Option<&Path>,
+    ) -> Result<(), GadgetError> {
+        match (&wanted, is_in) {
+            (Some(medium), Some(path)) if medium.path() == path => {
+                // Put there before, or by the daemon that was killed.
+                self.ejected_by_host = false;
+            }
+            (Some(_), None) if self.ejected_by_host => return Ok(()),
+            (Some(medium), None) => {
+                gadget.insert(index, medium.path(), slot.is_read_only()).await?;
+                info!("LUN {index}: {} is in", slot.name.as_deref().unwrap_or_default());
+            }
+            (Some(medium), Some(old)) => {
+                self.write_out(old).await;
+                gadget
+                    .swap(index, medium.path(), slot.is_read_only(), Force::Yes)
+                    .await?;
+                info!(
+                    "LUN {index}: {} is in instead",
+                    slot.name.as_deref().unwrap_or_default()
+                );
+            }
+            // Left by a killed daemon: its disk is being opened, and the host waits for it meanwhile.
+            (None, Some(_)) if self.medium.is_none() && slot.is_opening() => return Ok(()),
+            (None, Some(old)) => {
+                self.write_out(old).await;
+                gadget.eject(index, Force::Yes).await?;
+                info!("LUN {index}: empty");
+            }
+            (None, None) => {}
+        }
+        self.error = None;
+        self.medium = wanted;
+        Ok(())
+    }
+
+    /// Writes out what is dirty in front of a medium that is about to be taken out. One that nobody serves (any more)
+    /// is not waited for.
+    async fn write_out(&self, path: &Path) {
+        if self.medium.is_some()
+            && let Err(problem) = limits::write_out(path, super::WRITE_OUT).await
+        {
+            tracing::error!("{}: not everything was written: {problem}", path.display());
+        }
+    }
+}
+
+/// Returns when the state of a slot's disk changed since it was last looked at.
+pub(super) async fn any_changed(slots: &mut [Slot]) {
+    let waits: Vec<_> = slots
+        .iter_mut()
+        .filter_map(|slot| slot.state.as_mut())
+        .map(|state| {
+            Box::pin(async move {
+                if state.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+        })
+        .collect();
+    if waits.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    futures::future::select_all(waits).await;
+}

@@ -1,0 +1,363 @@
+//! The USB side: one gadget whose LUNs are kept in step with the disks.
+//!
+//! The task compares what should be in each LUN with what is, and changes what differs, whenever a disk, the host or
+//! the configuration changed; what fails is tried again. So there is one path for start, recovery, eject and swap.
+
+mod gadget_config;
+mod lun;
+mod report;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use gadget::{Force, GadgetError, GadgetEvent, MassStorageGadget};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Notify, broadcast, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::limits;
+use crate::config::Loaded;
+
+pub(crate) use gadget_config::{gadget_config, is_read_only, is_removable, problems};
+pub(crate) use lun::Slot;
+use lun::{Lun, any_changed};
+use report::{LunReport, Report};
+
+/// Name of the gadget, `cloud-stick-0` in configfs. One name for all times: the next daemon finds it again.
+const NAME: &str = "0";
+/// Pause before something that failed is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long what is dirty in front of a disk may take to be written out.
+const WRITE_OUT: Duration = Duration::from_secs(30);
+
+/// Runs the gadget.
+pub(crate) struct Runner {
+    slots: watch::Sender<Vec<Slot>>,
+    report: Arc<Mutex<Report>>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Removes the gadgets of a daemon before this one where none is configured any more.
+pub(crate) async fn remove_leftovers() {
+    if !std::path::Path::new("/sys/kernel/config/usb_gadget").exists() {
+        return;
+    }
+    match gadget::clean_leftovers(&[]).await {
+        Ok(removed) => removed
+            .iter()
+            .for_each(|name| info!("removed gadget {name}, a leftover")),
+        Err(problem) => warn!("{problem}"),
+    }
+}
+
+impl Runner {
+    /// Starts to make the gadget, or takes over the one that a killed daemon left behind.
+    pub(crate) fn start(loaded: Arc<Loaded>, slots: Vec<Slot>, changed: Arc<Notify>) -> Self {
+        let (sender, slots) = watch::channel(slots);
+        let stop = CancellationToken::new();
+        let report = Arc::new(Mutex::new(Report::default()));
+        let worker = Worker {
+            loaded,
+            slots,
+            current: Vec::new(),
+            luns: Vec::new(),
+            report: report.clone(),
+            changed,
+            stop: stop.clone(),
+            connected: false,
+            problem: None,
+        };
+        Self {
+            slots: sender,
+            report,
+            stop,
+            task: tokio::spawn(worker.run()),
+        }
+    }
+
+    /// Changes what is to be in the LUNs. Media that the host ejected come back.
+    pub(crate) fn set_slots(&self, slots: Vec<Slot>) {
+        self.slots.send_replace(slots);
+    }
+
+    /// What is going on, without secrets.
+    pub(crate) fn report(&self) -> Value {
+        json!(*self.report.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ejects all media, lets the host see the stick go, and removes the gadget.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(panic) = self.task.await {
+            error!("the USB task ended: {panic}");
+        }
+    }
+}
+
+/// How the comparison of all LUNs went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All is as it should be.
+    Settled,
+    /// Something failed and is to be tried again.
+    Again,
+    /// A LUN that cannot be emptied has to: the gadget must be made anew.
+    Renew,
+}
+
+struct Worker {
+    loaded: Arc<Loaded>,
+    slots: watch::Receiver<Vec<Slot>>,
+    /// The slots as they were last looked at, and what was seen of their disks.
+    current: Vec<Slot>,
+    luns: Vec<Lun>,
+    report: Arc<Mutex<Report>>,
+    changed: Arc<Notify>,
+    stop: CancellationToken,
+    connected: bool,
+    /// Why there is no gadget, or why it is not connected.
+    problem: Option<String>,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let stop = self.stop.clone();
+        while let Some(gadget) = stop.run_until_cancelled(self.gadget()).await {
+            let renew = self.serve(&gadget).await;
+            self.end(gadget).await;
+            if !renew {
+                break;
+            }
+            info!("the stick is made anew");
+        }
+    }
+
+    /// Keeps the gadget in step until it has to end; says whether it is to be made anew.
+    async fn serve(&mut self, gadget: &MassStorageGadget) -> bool {
+        let stop = self.stop.clone();
+        let mut events = gadget.events();
+        loop {
+            let outcome = self.reconcile(gadget).await;
+            if outcome == Outcome::Renew {
+                return true;
+            }
+            self.tell(Some(gadget)).await;
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                changed = self.slots.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                    self.current = self.slots.borrow_and_update().clone();
+                    for lun in &mut self.luns {
+                        lun.ejected_by_host = false;
+                    }
+                }
+                () = any_changed(&mut self.current) => {}
+                event = events.recv() => self.handle(event).await,
+                () = tokio::time::sleep(RETRY), if outcome == Outcome::Again => {}
+            }
+        }
+    }
+
+    /// Makes the gadget, as often as it takes: the controller's driver may come later than this program.
+    async fn gadget(&mut self) -> MassStorageGadget {
+        loop {
+            self.current = self.slots.borrow_and_update().clone();
+            match self.adopt_or_create().await {
+                Ok(gadget) => {
+                    self.problem = None;
+                    return gadget;
+                }
+                Err(problem) => self.complain(format!("no USB gadget: {problem}")),
+            }
+            self.tell(None).await;
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Remembers what is wrong, and logs it if it is news.
+    fn complain(&mut self, text: String) {
+        if self.problem.as_ref() != Some(&text) {
+            error!("{text}");
+            self.problem = Some(text);
+        }
+    }
+
+    async fn adopt_or_create(&mut self) -> Result<MassStorageGadget, GadgetError> {
+        let loaded = self.loaded.clone();
+        let Some(config) = &loaded.config.gadget else {
+            return std::future::pending().await;
+        };
+        let mut config = gadget_config(&loaded.config, config);
+        self.luns.clear();
+        self.luns.resize_with(config.luns.len(), Lun::default);
+        for name in gadget::clean_leftovers(&[NAME]).await? {
+            info!("removed gadget {name}, a leftover");
+        }
+        if let Some(gadget) = MassStorageGadget::adopt(config.clone()).await? {
+            info!("took over the gadget of the daemon before this one");
+            self.connected = true;
+            return Ok(gadget);
+        }
+        self.connected = false;
+        // What cannot be put in later has to be in from the start.
+        for (index, lun) in config.luns.iter_mut().enumerate() {
+            if let Some(medium) = self.fixed_medium(index).await {
+                lun.medium = Some(medium.path().to_owned());
+                self.luns[index].medium = Some(medium);
+            }
+        }
+        MassStorageGadget::create(config).await
+    }
+
+    /// The medium of a LUN that cannot be empty, once its disk is open; nothing for other LUNs.
+    async fn fixed_medium(&mut self, index: usize) -> Option<Arc<super::medium::Medium>> {
+        let slot = self.current.get_mut(index).filter(|slot| !slot.removable)?;
+        let state = slot.state.as_mut()?;
+        let open = state.wait_for(|state| state.medium.is_some()).await.ok()?;
+        open.medium.clone()
+    }
+
+    /// Changes what differs between what should be in the LUNs and what is.
+    async fn reconcile(&mut self, gadget: &MassStorageGadget) -> Outcome {
+        let present: Vec<_> = match gadget.luns().await {
+            Ok(luns) => luns.into_iter().map(|lun| lun.medium).collect(),
+            Err(problem) => {
+                warn!("{problem}");
+                return Outcome::Again;
+            }
+        };
+        let mut outcome = Outcome::Settled;
+        for index in 0..self.current.len().min(self.luns.len()) {
+            let is_in = present.get(index).and_then(Option::as_deref);
+            if self.luns[index].medium.is_some() && is_in.is_none() {
+                // We put it in and did not take it out.
+                self.host_ejected(index).await;
+            }
+            let (slot, lun) = (&mut self.current[index], &mut self.luns[index]);
+            let wanted = slot.wanted();
+            if !slot.removable && lun.medium.is_some() && wanted.as_ref().map(|medium| medium.path()) != is_in {
+                return Outcome::Renew;
+            }
+            if let Err(problem) = lun.put(gadget, index, slot, wanted, is_in).await {
+                let text = problem.to_string();
+                if lun.error.as_ref() != Some(&text) {
+                    warn!("LUN {index}: {text}");
+                }
+                lun.error = Some(text);
+                outcome = Outcome::Again;
+            }
+        }
+        if self.connect(gadget).await {
+            outcome
+        } else {
+            Outcome::Again
+        }
+    }
+
+    /// Shows the stick to the host as soon as every LUN that cannot be empty has its medium.
+    async fn connect(&mut self, gadget: &MassStorageGadget) -> bool {
+        let waits = self
+            .current
+            .iter()
+            .zip(&self.luns)
+            .any(|(slot, lun)| !slot.removable && lun.medium.is_none());
+        // The controller may have gone, and come back with nothing bound to it.
+        self.connected &= gadget.state().await.bound;
+        if self.connected || waits {
+            return true;
+        }
+        match gadget.connect().await {
+            Ok(()) => {
+                info!("the stick is connected");
+                self.connected = true;
+                self.problem = None;
+                true
+            }
+            Err(problem) => {
+                self.complain(format!("no USB gadget: the stick cannot be connected: {problem}"));
+                false
+            }
+        }
+    }
+
+    /// The host ejected a medium: it believes that everything is safe now. Makes it so before anybody pulls the plug.
+    async fn host_ejected(&mut self, index: usize) {
+        let Some(lun) = self.luns.get_mut(index) else { return };
+        lun.ejected_by_host = true;
+        let Some(medium) = lun.medium.take() else { return };
+        info!("LUN {index}: ejected by the host");
+        match limits::write_out(medium.path(), WRITE_OUT).await {
+            Ok(()) => info!("LUN {index}: everything is written"),
+            Err(problem) => {
+                error!("LUN {index}: not everything was written: {problem}");
+                lun.error = Some(format!("not everything was written: {problem}"));
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Result<GadgetEvent, broadcast::error::RecvError>) {
+        match event {
+            // Whatever it was: the next comparison sees what is, and a report may be older than that.
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                warn!("{missed} USB events were missed; looking at the gadget instead");
+            }
+            Err(broadcast::error::RecvError::Closed) => {
+                // Nothing watches the gadget any more: be content with looking now and then.
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Brings the report up to date.
+    async fn tell(&self, gadget: Option<&MassStorageGadget>) {
+        let state = match gadget {
+            Some(gadget) => Some(gadget.state().await),
+            None => None,
+        };
+        let luns = self.luns.iter().zip(&self.current).map(|(lun, slot)| LunReport {
+            disk: slot.name.clone(),
+            inserted: lun.medium.is_some(),
+            ejected_by_host: lun.ejected_by_host,
+            error: lun.error.clone(),
+        });
+        let report = Report {
+            error: self.problem.clone(),
+            state,
+            luns: luns.collect(),
+        };
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+        self.changed.notify_one();
+    }
+
+    async fn end(&mut self, gadget: MassStorageGadget) {
+        let media = self.luns.iter().filter_map(|lun| lun.medium.clone());
+        let written = media.map(|medium| async move {
+            if let Err(problem) = limits::write_out(medium.path(), WRITE_OUT).await {
+                error!("{}: not everything was written: {problem}", medium.path().display());
+            }
+        });
+        futures::future::join_all(written).await;
+        for (index, slot) in self.current.iter().enumerate().take(self.luns.len()) {
+            if slot.removable
+                && let Err(problem) = gadget.eject(index, Force::Yes).await
+            {
+                warn!("LUN {index}: {problem}");
+            }
+        }
+        if let Err(problem) = gadget.remove().await {
+            error!("{problem}");
+        }
+        self.luns.clear();
+        self.connected = false;
+    }
+}
