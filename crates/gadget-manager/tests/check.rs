@@ -77,6 +77,23 @@ const MISTAKES: &[(&str, usize, &str)] = &[
         5,
         "no store of type \"tape\"",
     ),
+    ("[log]\nlevel = \"inof\"\n", 3, "is no level"),
+    ("[log]\nlevel = \"=[\"\n", 3, "is no level"),
+    (
+        "[[disk]]\nname = \"a\"\npath = \"/x\"\n[[nbd]]\nlisten = \"127.0.0.1:1\"\ndisks = [\"a\", \"a\"]\n",
+        8,
+        "listed twice",
+    ),
+    (
+        "[[store]]\nname = \"c\"\ntype = \"azure\"\naccount = \"a\"\ncontainer = \"BAD_NAME\"\n",
+        3,
+        "BAD_NAME",
+    ),
+    (
+        "[[store]]\nname = \"c\"\ntype = \"azure\"\naccount = \"a\"\ncontainer = \"good\"\nlease_seconds = 1\n",
+        3,
+        "lease_seconds",
+    ),
     ("what = 1\n", 3, "unknown key `what`"),
     ("[log]\nlevel = 3\n", 4, "invalid type"),
     ("[[disk\n", 3, ""),
@@ -122,6 +139,32 @@ fn two_luns_may_not_share_a_disk() {
         home.fails(3, &["check"])
             .contains(":10: disk \"a\" is in LUN 0 and LUN 1")
     );
+}
+
+#[test]
+fn what_could_destroy_a_file_system_is_warned_about() {
+    let disk = "[[disk]]\nname = \"a\"\npath = \"/x\"\n";
+    let luns = "[gadget]\n[[gadget.lun]]\ndisk = \"a\"\n";
+    let said = Home::new(&format!(
+        "{disk}[[nbd]]\nlisten = \"127.0.0.1:1\"\ndisks = [\"a\"]\n{luns}"
+    ))
+    .ok(&["check"]);
+    assert!(said.contains("by the USB host and by NBD clients at once"), "{said}");
+    let said = Home::new(&format!(
+        "{disk}read_only = true\n[[nbd]]\nlisten = \"127.0.0.1:1\"\ndisks = [\"a\"]\n{luns}"
+    ))
+    .ok(&["check"]);
+    assert!(!said.contains("warning"), "{said}");
+    let said = Home::new(&format!("{disk}limit = {{ write_bytes = \"100KiB\" }}\n{luns}")).ok(&["check"]);
+    assert!(said.contains("less than 4 MiB within a deadline"), "{said}");
+}
+
+#[test]
+fn a_fixed_disk_is_allowed() {
+    let said =
+        Home::new("[[disk]]\nname = \"a\"\npath = \"/x\"\n[gadget]\n[[gadget.lun]]\ndisk = \"a\"\nremovable = false\n")
+            .ok(&["check"]);
+    assert!(said.contains("1 LUNs"), "{said}");
 }
 
 #[test]

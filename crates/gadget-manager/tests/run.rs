@@ -172,9 +172,71 @@ async fn taking_over_fences_the_other_machine() {
         .wait_for_status(&one, "the first knows", |status| phase(status, "films") == "fenced")
         .await;
     assert!(qemu_io(&second, "read -P 0x22 0 4k").contains("read 4096/4096"));
-    assert!(one.stop(PATIENCE).await.is_ok());
+    let end = one.stop(PATIENCE).await.unwrap();
+    assert_eq!(end.code(), Some(7), "it says that it lost the disk: {}", one.log());
     assert!(two.stop(PATIENCE).await.unwrap().success(), "{}", two.log());
     for log in [one.log(), two.log()] {
         assert!(!log.contains(azurite.key()), "a secret in the log");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_key_opens_the_disk_after_sighup() {
+    let azurite = Azurite::in_memory().await.expect("Azurite starts");
+    let home = Home::new(&format!(
+        "[[store]]\nname = \"cloud\"\ntype = \"azure\"\nendpoint = \"{}\"\ncontainer = \"sticks\"\nallow_http = true\n\
+         create_container = true\n[[disk]]\nname = \"films\"\nstore = \"cloud\"\nimage = \"films\"\n",
+        azurite.endpoint()
+    ));
+    let right = format!("[store.cloud]\naccount_key = \"{}\"\n", azurite.key());
+    home.secrets(&right);
+    home.ok(&["disk", "create", "cloud/films", "--size", "8MiB"]);
+    home.secrets("[store.cloud]\naccount_key = \"d3Jvbmcga2V5\"\n");
+    let daemon = home.start(&["run"]);
+    let denied = |status: &serde_json::Value| {
+        status["disks"][0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("denied"))
+    };
+    home.wait_for_status(&daemon, "the wrong key is told", denied).await;
+    home.secrets(&right);
+    daemon.signal(Signal::SIGHUP);
+    home.wait_for_status(&daemon, "the disk is open", |status| phase(status, "films") == "open")
+        .await;
+    // And back: a disk that is open notices that its secret was changed.
+    home.secrets("[store.cloud]\naccount_key = \"d3Jvbmcga2V5\"\n");
+    daemon.signal(Signal::SIGHUP);
+    home.wait_for_status(&daemon, "the wrong key is told again", denied)
+        .await;
+    assert!(daemon.stop(PATIENCE).await.unwrap().success(), "{}", daemon.log());
+}
+
+#[test]
+fn secrets_come_from_the_environment_too() {
+    let home = Home::new("[[store]]\nname = \"my.cloud\"\ntype = \"azure\"\naccount = \"a\"\ncontainer = \"sticks\"\n");
+    let check = |variables: &[(&str, &str)]| {
+        let program = env!("CARGO_BIN_EXE_gadget-manager");
+        let output = Command::new(program)
+            .arg("--config")
+            .arg(home.config())
+            .arg("check")
+            .envs(variables.iter().copied())
+            .output();
+        let output = output.expect("gadget-manager starts");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, said) = check(&[]);
+    assert!(code == Some(3) && said.contains("has no secret"), "{said}");
+    assert_eq!(check(&[("CLOUD_STICK_MY_CLOUD_ACCOUNT_KEY", "a2V5")]).0, Some(0));
+    // The environment counts instead of the file, not beside it.
+    home.secrets("[store.\"my.cloud\"]\naccount_key = \"a2V5\"\n");
+    assert_eq!(check(&[("CLOUD_STICK_MY_CLOUD_SAS", "sv=2022&sig=x")]).0, Some(0));
+    let (code, said) = check(&[
+        ("CLOUD_STICK_MY_CLOUD_SAS", "sv=2022&sig=x"),
+        ("CLOUD_STICK_MY_CLOUD_ACCOUNT_KEY", "a2V5"),
+    ]);
+    assert!(code == Some(3) && said.contains("several secrets"), "{said}");
 }
