@@ -187,6 +187,7 @@ fn conflict(object: &str, status: StatusCode, code: String) -> AzureError {
         "InvalidBlobType" => "is not a page blob; only page blobs can be disks",
         "SnapshotsPresent" => "has snapshots; delete them first or together with it",
         "PendingCopyOperation" => "is being copied onto; wait for the copy to end",
+        "InfiniteLeaseDurationRequired" => "can be copied onto only under a lease that never runs out",
         "NoPendingCopyOperation" => "is not being copied onto",
         "ContainerBeingDeleted" => "its container is just being deleted; try again in a minute",
         "BlobImmutableDueToPolicy" => "is protected by an immutability policy; remove it in the portal",

@@ -81,7 +81,7 @@ pub(crate) struct Inner {
     length: AtomicU64,
     map: Mutex<ExtentMap>,
     loading: watch::Sender<Loading>,
-    /// Writes share their range, clears have theirs alone, so that the map can tell holes.
+    /// Writes and clears have their range alone.
     ranges: RangeLock,
     closed: AtomicBool,
 }
@@ -203,13 +203,6 @@ impl BlockDevice for AzureDisk {
                 volatile_cache: false,
             },
             ..Properties::new(0)
-        }
-    }
-
-    fn generation(&self) -> Option<u64> {
-        match &self.inner.mode {
-            Mode::Owner { ownership, .. } => Some(ownership.generation()),
-            Mode::Reader | Mode::Snapshot => None,
         }
     }
 

@@ -149,7 +149,8 @@ pub(crate) async fn detect(blob: &Blob, length: u64, metadata: &Metadata, told: 
     if told.is_none() && metadata.get(FORMAT).is_some_and(|format| format == "raw") {
         return Ok(Format::Raw);
     }
-    if length < 2 * FOOTER {
+    let made_as_vhd = metadata.get(FORMAT).is_some_and(|format| format == "vhd");
+    if length < 2 * FOOTER && !made_as_vhd {
         return Ok(Format::Raw);
     }
     let deadline = blob.client().deadline();
@@ -160,6 +161,11 @@ pub(crate) async fn detect(blob: &Blob, length: u64, metadata: &Metadata, told: 
         Recognition::Raw if told == Some(Format::Vhd) => Err(AzureError::invalid(
             blob.label(),
             "has no VHD footer; set format = \"raw\" if it is a raw disk",
+        )),
+        Recognition::Raw if made_as_vhd => Err(AzureError::invalid(
+            blob.label(),
+            "was made as a VHD but has no footer: its making was interrupted; delete it and make it again, or set \
+             format = \"raw\" to see what is in it",
         )),
         Recognition::Raw => Ok(Format::Raw),
     }
@@ -267,13 +273,17 @@ async fn own(
     metadata.insert(GENERATION.to_owned(), generation.to_string());
     metadata.insert(OWNER.to_owned(), encode_header(&settings.owner));
     metadata.insert(SINCE.to_owned(), now);
-    blob.set_metadata(metadata, Some(&lease), None).await?;
+    blob.replace_metadata(metadata, Some(&lease), &properties.etag).await?;
     let deadline = blob.client().deadline();
-    let number = blob
+    let mut number = blob
         .raise_sequence_number(properties.sequence_number + 1, Some(&lease), deadline)
         .await?;
-    if complete_resize(blob, Grant { lease: &lease, number }).await? {
-        // That may have taken a while.
+    let completed = complete_resize(blob, Grant { lease: &lease, number }).await?;
+    if completed.is_some() {
+        // An attempt at one of its writes may be on its way yet.
+        let deadline = blob.client().deadline();
+        number = blob.raise_sequence_number(number + 1, Some(&lease), deadline).await?;
+        // All that may have taken a while.
         sent = Instant::now();
         blob.acquire_lease(&lease, settings.lease_seconds).await?;
         properties = blob.properties().await?;

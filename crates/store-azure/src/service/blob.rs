@@ -146,6 +146,21 @@ impl Blob {
         self.client.send(&request).await.map(|_| ())
     }
 
+    /// Replaces all metadata of the blob whose entity tag is `etag`, so that no attempt takes effect after a later change.
+    pub(crate) async fn replace_metadata(&self, metadata: &Metadata, lease: Option<&str>, etag: &str) -> Result<()> {
+        match self.set_metadata(metadata, lease, Some(etag)).await {
+            // The first attempt's answer may have been lost and the second found its own effect.
+            Err(error @ AzureError::Changed { .. }) => {
+                if self.properties().await?.metadata == *metadata {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+            done => done,
+        }
+    }
+
     /// Raises the sequence number to at least `to`, and says what it is then.
     ///
     /// The action is `max`: an attempt that arrives late can never lower it again, so this may be repeated freely.

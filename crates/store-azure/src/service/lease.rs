@@ -28,6 +28,17 @@ impl Blob {
         self.client.send(&request).await.map(|_| ())
     }
 
+    /// Acquires a lease that never runs out under the id `id`. Only under such a one can a blob be copied onto.
+    ///
+    /// Source: "Copy Blob" of the REST reference, remarks on leases.
+    pub(crate) async fn acquire_endless_lease(&self, id: &str) -> Result<()> {
+        let request = self
+            .lease_request("acquire")
+            .fixed("x-ms-lease-duration", "-1")
+            .text("x-ms-proposed-lease-id", id)?;
+        self.client.send(&request).await.map(|_| ())
+    }
+
     /// Renews the lease, once: the keeper decides about more. Does not wait behind data.
     pub(crate) async fn renew_lease(&self, id: &str, deadline: Instant) -> Result<(), Failure> {
         let request = self.lease_request("renew").lease(Some(id)).map_err(Failure::unsent)?;

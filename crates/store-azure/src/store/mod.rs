@@ -26,6 +26,8 @@ use crate::{
 
 /// Metadata key of a snapshot: the name its owner gave it, percent-encoded.
 const LABEL: &str = "cloudstick_label";
+/// Metadata key of an image: a number of its own, by which its maker knows it.
+const CREATION: &str = "cloudstick_creation";
 /// Longest label in characters.
 const MAX_LABEL: usize = 200;
 /// Requests at once while many blobs are looked at.
@@ -199,13 +201,16 @@ impl AzureStore {
                 ));
             }
         };
-        let metadata = Metadata::from([(FORMAT.to_owned(), format.as_str().to_owned())]);
+        let metadata = Metadata::from([
+            (FORMAT.to_owned(), format.as_str().to_owned()),
+            (CREATION.to_owned(), Uuid::new_v4().to_string()),
+        ]);
         check_size(blob.label(), options.size)?;
         if format == Format::Raw {
-            return blob.create(options.size, &metadata).await;
+            return create_once(blob, options.size, &metadata).await;
         }
         whole_mib(blob.label(), options.size)?;
-        blob.create(options.size + FOOTER, &metadata).await?;
+        create_once(blob, options.size + FOOTER, &metadata).await?;
         let footer = vhd::footer(options.size, Uuid::new_v4(), OffsetDateTime::now_utc()).to_vec();
         let write = PageWrite {
             offset: options.size,
@@ -233,6 +238,18 @@ impl AzureStore {
             }
             other => other,
         }
+    }
+}
+
+/// Creates `blob`, which must not exist. When the answer to the first attempt was lost, the second one meets what the
+/// first made: that is ours.
+async fn create_once(blob: &Blob, size: u64, metadata: &Metadata) -> crate::error::Result<()> {
+    match blob.create(size, metadata).await {
+        Err(error @ AzureError::AlreadyExists { .. }) => match blob.properties().await {
+            Ok(there) if there.metadata.get(CREATION) == metadata.get(CREATION) => Ok(()),
+            _ => Err(error),
+        },
+        done => done,
     }
 }
 
@@ -399,9 +416,8 @@ impl Store for AzureStore {
     async fn restore(&self, image: &str, snapshot: &str, progress: Progress<'_>) -> Result<()> {
         let blob = self.blob(image, None)?;
         let source = self.blob(image, Some(snapshot))?;
-        let lease_seconds = self.config.lease_seconds;
         let owner = self.config.owner_name();
-        restore::restore(&blob, &source, lease_seconds, &owner, progress)
+        restore::restore(&blob, &source, &owner, progress)
             .await
             .map_err(|error| error.into_store(image))
     }

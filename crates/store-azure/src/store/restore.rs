@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use block::store::Progress;
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::LABEL;
+use super::{CREATION, LABEL};
 use crate::{
     device::{GENERATION, describe_owner, generation},
     error::{AzureError, Result},
@@ -44,16 +44,12 @@ impl Drop for Cancel {
 }
 
 /// Puts `blob` back to the content of `snapshot`, under a lease of its own.
-pub(super) async fn restore(
-    blob: &Blob,
-    snapshot: &Blob,
-    seconds: u64,
-    owner: &str,
-    progress: Progress<'_>,
-) -> Result<()> {
+pub(super) async fn restore(blob: &Blob, snapshot: &Blob, owner: &str, progress: Progress<'_>) -> Result<()> {
     let (before, source) = (blob.properties().await?, snapshot.properties().await?);
     let lease = Uuid::new_v4().to_string();
-    match blob.acquire_lease(&lease, seconds).await {
+    // The service copies onto a leased blob only if the lease never runs out, and refuses all lease requests while the
+    // copy is under way. If we die meanwhile, somebody has to take the blob over.
+    match blob.acquire_endless_lease(&lease).await {
         Err(AzureError::Leased { object, .. }) => {
             let detail = describe_owner(&before.metadata)
                 .map(|owner| format!(": {owner}"))
@@ -90,9 +86,18 @@ pub(super) async fn restore(
         Err(error) => return Err(error),
     };
     cancel.copy = Some(started.id.clone());
-    wait(blob, started, Some((&lease, seconds)), source.length, progress).await?;
+    let copied = wait(blob, started, source.length, progress).await;
+    // The copy has ended, or nobody knows how it is: it is not ours to abort any more.
+    cancel.copy = None;
+    copied?;
+    let released = loop {
+        match blob.release_lease(&lease).await {
+            Err(AzureError::Unreachable { .. }) => sleep(LONGEST_LOOK).await,
+            done => break done,
+        }
+    };
     cancel.blob = None;
-    blob.release_lease(&lease).await
+    released
 }
 
 /// Copies `source` to `target`, which must not exist.
@@ -102,8 +107,19 @@ pub(super) async fn copy_new(source: &Blob, target: &Blob, progress: Progress<'_
     let mut metadata = properties.metadata.clone();
     metadata.retain(|key, _| !matches!(key.as_str(), "cloudstick_owner" | "cloudstick_since" | LABEL));
     metadata.insert(GENERATION.to_owned(), "0".to_owned());
+    metadata.insert(CREATION.to_owned(), Uuid::new_v4().to_string());
     let started = match target.start_copy(source, &metadata, None).await {
-        Err(AzureError::Changed { object }) => return Err(AzureError::AlreadyExists { object }),
+        Err(AzureError::Changed { object } | AzureError::AlreadyExists { object }) => {
+            // As in creating: a second attempt may meet the copy of the first.
+            let there = target.properties().await;
+            let ours = there
+                .ok()
+                .filter(|it| it.metadata.get(CREATION) == metadata.get(CREATION));
+            let Some(copy) = ours.and_then(|it| it.copy) else {
+                return Err(AzureError::AlreadyExists { object });
+            };
+            copy
+        }
         other => other?,
     };
     let mut cancel = Cancel {
@@ -111,22 +127,15 @@ pub(super) async fn copy_new(source: &Blob, target: &Blob, progress: Progress<'_
         copy: Some(started.id.clone()),
         lease: None,
     };
-    wait(target, started, None, properties.length, progress).await?;
+    let copied = wait(target, started, properties.length, progress).await;
     cancel.blob = None;
-    Ok(())
+    copied
 }
 
-/// Looks at a copy until it ends, and keeps the lease alive meanwhile.
-async fn wait(
-    blob: &Blob,
-    mut state: CopyState,
-    lease: Option<(&str, u64)>,
-    length: u64,
-    progress: Progress<'_>,
-) -> Result<()> {
+/// Looks at a copy until it ends. An unreachable service is waited for: it goes on copying.
+async fn wait(blob: &Blob, mut state: CopyState, length: u64, progress: Progress<'_>) -> Result<()> {
     let id = state.id.clone();
     let mut pause = FIRST_LOOK;
-    let mut renewed = Instant::now();
     loop {
         if let Some((done, all)) = state.progress {
             progress(done, all);
@@ -147,14 +156,11 @@ async fn wait(
         }
         sleep(pause).await;
         pause = LONGEST_LOOK.min(pause * 2);
-        if let Some((lease, seconds)) = lease
-            && renewed.elapsed().as_secs() >= seconds / 4
-        {
-            let sent = Instant::now();
-            blob.acquire_lease(lease, seconds).await?;
-            renewed = sent;
-        }
-        let ours = blob.properties().await?.copy.filter(|copy| copy.id == id);
+        let seen = match blob.properties().await {
+            Err(AzureError::Unreachable { .. }) => continue,
+            seen => seen?,
+        };
+        let ours = seen.copy.filter(|copy| copy.id == id);
         state = ours.ok_or_else(|| AzureError::Changed {
             object: blob.label().to_owned(),
         })?;

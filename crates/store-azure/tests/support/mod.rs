@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a module of tests, not of a library")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+pub mod rules;
 pub mod service;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -142,4 +143,14 @@ pub async fn scripted(
     };
     settings(&mut open);
     store_azure::open(&blob, "disks/tv", &open).await
+}
+
+/// A store whose container `disks` is on the scripted service, with one image: `tv`.
+pub fn scripted_store(service: &service::Service, change: impl FnOnce(&mut AzureConfig)) -> AzureStore {
+    let mut config = AzureConfig::new("disks");
+    config.endpoint = Some(service.endpoint().parse().expect("a URL"));
+    config.owner = Some("test".to_owned());
+    change(&mut config);
+    let key = AzureSecret::AccountKey(Secret::new(store_azure::DEVELOPMENT_KEY));
+    AzureStore::new(config, &key).expect("a valid configuration")
 }

@@ -9,13 +9,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use md5::{Digest, Md5};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
+
+use super::rules::Blob;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl Request {
         self.header("x-ms-lease-action") == "renew"
     }
 
-    fn range(&self) -> (usize, usize) {
+    pub fn range(&self) -> (usize, usize) {
         let (start, last) = self
             .header("x-ms-range")
             .trim_start_matches("bytes=")
@@ -104,15 +104,6 @@ pub enum Fate {
     Late,
 }
 
-/// The blob.
-pub struct Blob {
-    pub data: Vec<u8>,
-    pub number: u64,
-    pub lease: Option<String>,
-    pub metadata: BTreeMap<String, String>,
-    pub etag: u64,
-}
-
 type Script = Box<dyn FnMut(&Request) -> Fate + Send>;
 
 /// A running service.
@@ -133,13 +124,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let service = Arc::new(Self {
             port: listener.local_addr().expect("an address").port(),
-            blob: Mutex::new(Blob {
-                data: vec![0; size],
-                number: 0,
-                lease: None,
-                metadata: BTreeMap::new(),
-                etag: 1,
-            }),
+            blob: Mutex::new(Blob::new(size)),
             log: Mutex::new(Vec::new()),
             script: Mutex::new(Box::new(|_| Fate::Normal)),
             late: Mutex::new(Vec::new()),
@@ -209,133 +194,8 @@ impl Service {
         }
     }
 
-    /// The rules of the real service, as far as a disk needs them.
     fn carry_out(&self, request: &Request) -> Answer {
-        let mut blob = self.blob.lock().unwrap();
-        let lease = request.header("x-ms-lease-id").to_owned();
-        if let Some(action) = request.headers.get("x-ms-lease-action") {
-            return lease_action(&mut blob, action, request);
-        }
-        if request.method == "PUT" {
-            match &blob.lease {
-                Some(held) if lease.is_empty() => {
-                    let _ = held;
-                    return Answer::error(412, "LeaseIdMissing");
-                }
-                Some(held) if *held != lease => return Answer::error(412, "LeaseIdMismatchWithBlobOperation"),
-                None if !lease.is_empty() => return Answer::error(412, "LeaseNotPresentWithBlobOperation"),
-                _ => {}
-            }
-            let wanted = request.header("if-match");
-            if !wanted.is_empty() && wanted != format!("\"{}\"", blob.etag) {
-                return Answer::error(412, "ConditionNotMet");
-            }
-            if let Some(wanted) = request.headers.get("x-ms-if-sequence-number-eq")
-                && *wanted != blob.number.to_string()
-            {
-                return Answer::error(412, "SequenceNumberConditionNotMet");
-            }
-        }
-        match (request.method.as_str(), request.target.as_str()) {
-            ("HEAD", _) => {
-                let mut answer = Answer::new(200)
-                    .with("content-length", &blob.data.len().to_string())
-                    .with("x-ms-blob-type", "PageBlob")
-                    .with(
-                        "x-ms-lease-state",
-                        if blob.lease.is_some() { "leased" } else { "available" },
-                    )
-                    .with("etag", &format!("\"{}\"", blob.etag))
-                    .with("x-ms-blob-sequence-number", &blob.number.to_string());
-                for (key, value) in &blob.metadata {
-                    answer = answer.with(&format!("x-ms-meta-{key}"), value);
-                }
-                answer
-            }
-            ("PUT", target) if target.contains("comp=metadata") => {
-                blob.metadata = request
-                    .headers
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.strip_prefix("x-ms-meta-")?.to_owned(), value.clone())))
-                    .collect();
-                blob.etag += 1;
-                Answer::new(200)
-            }
-            ("PUT", target) if target.contains("comp=properties") => {
-                if request.header("x-ms-sequence-number-action") == "max" {
-                    blob.number = blob
-                        .number
-                        .max(request.header("x-ms-blob-sequence-number").parse().unwrap());
-                } else {
-                    let length = request.header("x-ms-blob-content-length").parse().unwrap();
-                    blob.data.resize(length, 0);
-                }
-                blob.etag += 1;
-                Answer::new(200).with("x-ms-blob-sequence-number", &blob.number.to_string())
-            }
-            ("PUT", target) if target.contains("comp=page") => {
-                let (start, end) = request.range();
-                if request.header("x-ms-page-write") == "clear" {
-                    blob.data[start..end].fill(0);
-                } else {
-                    let expected = request.header("content-md5");
-                    if !expected.is_empty() && expected != STANDARD.encode(Md5::digest(&request.body)) {
-                        return Answer::error(400, "Md5Mismatch");
-                    }
-                    blob.data[start..end].copy_from_slice(&request.body);
-                }
-                blob.etag += 1;
-                Answer::new(201)
-            }
-            ("GET", target) if target.contains("comp=pagelist") => {
-                let body = format!(
-                    "<PageList><PageRange><Start>0</Start><End>{}</End></PageRange></PageList>",
-                    blob.data.len() - 1
-                );
-                Answer {
-                    body: body.into_bytes(),
-                    ..Answer::new(200)
-                }
-            }
-            ("GET", _) => {
-                let (start, end) = request.range();
-                let body = blob.data[start..end].to_vec();
-                let mut answer = Answer::new(206).with(
-                    "content-range",
-                    &format!("bytes {start}-{}/{}", end - 1, blob.data.len()),
-                );
-                if request.header("x-ms-range-get-content-md5") == "true" {
-                    answer = answer.with("content-md5", &STANDARD.encode(Md5::digest(&body)));
-                }
-                Answer { body, ..answer }
-            }
-            _ => Answer::error(400, "UnsupportedHttpVerb"),
-        }
-    }
-}
-
-fn lease_action(blob: &mut Blob, action: &str, request: &Request) -> Answer {
-    let id = request.header("x-ms-lease-id").to_owned();
-    match (action, &blob.lease) {
-        ("acquire", held) => {
-            let proposed = request.header("x-ms-proposed-lease-id").to_owned();
-            if held.as_ref().is_some_and(|held| *held != proposed) {
-                return Answer::error(409, "LeaseAlreadyPresent");
-            }
-            blob.lease = Some(proposed);
-            Answer::new(201)
-        }
-        ("renew", Some(held)) if *held == id => Answer::new(200),
-        ("renew", _) => Answer::error(409, "LeaseIdMismatchWithLeaseOperation"),
-        ("release", Some(held)) if *held == id => {
-            blob.lease = None;
-            Answer::new(200)
-        }
-        ("break", _) => {
-            blob.lease = None;
-            Answer::new(202)
-        }
-        _ => Answer::error(409, "LeaseIdMismatchWithLeaseOperation"),
+        self.blob.lock().unwrap().carry_out(request)
     }
 }
 
