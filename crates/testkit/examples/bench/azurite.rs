@@ -12,7 +12,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use md5::{Digest, Md5};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use reqwest::{Client, Method, header::HeaderMap};
 use testkit::Azurite;
@@ -22,34 +24,24 @@ use crate::{
     contender::Server,
     fio::{WORKLOADS, Workload},
     report::{Promise, Row, Run, Table},
+    sample,
 };
 
 const SIZE: u64 = 128 << 20;
 /// The most that Put Page takes.
 const PIECE: u64 = 4 << 20;
+/// The disk.
+const BLOB: &str = "disk";
 const VERSION: &str = "2021-12-02";
 
 pub(crate) async fn measure(settings: &Settings) -> Result<Table> {
     let folder = tempfile::tempdir()?;
-    let mut rows: Vec<Row> = WORKLOADS.iter().map(|workload| Row::new(*workload)).collect();
-    for round in 1..=settings.rounds {
-        // A new one for each round: its memory only grows.
-        let azurite = Azurite::in_memory().await?;
-        let service = Plain::new(&azurite)?;
-        service.create_container().await?;
-        let config = configure(&azurite, folder.path())?;
-        for (index, row) in rows.iter_mut().enumerate() {
-            eprintln!("azurite: {}, round {round} of {}", row.workload.name(), settings.rounds);
-            // Blobs of their own: writes leave ranges behind that make Azurite slower.
-            let blob = format!("ours-{index}");
-            service.create_blob(&blob).await?;
-            let disk = format!("azurite/{blob}");
-            let server = Server::ours(&settings.program, &disk, Some(&config), folder.path()).await?;
-            row.ours.push(server.run(SIZE, row.workload, settings.duration).await?);
-            let blob = format!("plain-{index}");
-            service.create_blob(&blob).await?;
-            row.theirs
-                .push(service.run(&blob, row.workload, settings.duration).await?);
+    let mut rows: Vec<Row> = WORKLOADS.iter().flat_map(|workload| rows_of(*workload)).collect();
+    for row in &mut rows {
+        for round in 1..=settings.rounds {
+            eprintln!("azurite: {}, round {round} of {}", row.name(), settings.rounds);
+            row.ours.push(ours(settings, folder.path(), row).await?);
+            row.theirs.push(plain(settings, row).await?);
         }
     }
     Ok(Table {
@@ -66,6 +58,43 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Table> {
     })
 }
 
+/// A run of our server, on an Azurite of its own: what writes leave behind in one makes it several times slower.
+async fn ours(settings: &Settings, folder: &Path, row: &Row) -> Result<Run> {
+    let azurite = Azurite::in_memory().await?;
+    let service = Plain::new(&azurite)?;
+    service.create_blob().await?;
+    let config = configure(&azurite, folder)?;
+    let store = if row.md5 == Some(false) {
+        "without-md5"
+    } else {
+        "default"
+    };
+    let disk = format!("{store}/{BLOB}");
+    let server = Server::ours(&settings.program, &disk, Some(&config), folder).await?;
+    let before = service.cpu()?;
+    let mut run = server.run(SIZE, row.workload, settings.duration).await?;
+    run.service_cpu_per_gib = Some((service.cpu()? - before) / (run.bytes as f64 / f64::from(1 << 30)));
+    Ok(run)
+}
+
+/// A run of plain requests, likewise.
+async fn plain(settings: &Settings, row: &Row) -> Result<Run> {
+    let azurite = Azurite::in_memory().await?;
+    let service = Plain::new(&azurite)?;
+    service.create_blob().await?;
+    let md5 = row.md5.unwrap_or(false);
+    service.run(row.workload, md5, settings.duration).await
+}
+
+/// Writes with and without a `Content-MD5`, the same on both sides; reads as they are.
+fn rows_of(workload: Workload) -> Vec<Row> {
+    if workload.write {
+        [true, false].map(|md5| Row::with_md5(workload, md5)).into()
+    } else {
+        vec![Row::new(workload)]
+    }
+}
+
 /// A configuration for our server. Its folders are the benchmark's own.
 fn configure(azurite: &Azurite, folder: &Path) -> Result<PathBuf> {
     let home = folder.display();
@@ -74,7 +103,8 @@ fn configure(azurite: &Azurite, folder: &Path) -> Result<PathBuf> {
         &path,
         format!(
             "state_dir = \"{home}/state\"\nrun_dir = \"{home}/run\"\n\n\
-             [[store]]\nname = \"azurite\"\ntype = \"azure\"\ncontainer = \"bench\"\n"
+             [[store]]\nname = \"default\"\ntype = \"azure\"\ncontainer = \"bench\"\n\n\
+             [[store]]\nname = \"without-md5\"\ntype = \"azure\"\ncontainer = \"bench\"\nmd5_writes = false\n"
         ),
     )?;
     let secrets = folder.join("secrets.toml");
@@ -82,10 +112,14 @@ fn configure(azurite: &Azurite, folder: &Path) -> Result<PathBuf> {
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600))?;
     fs::write(
         &secrets,
-        format!(
-            "[store.azurite]\nconnection_string = \"{}\"\n",
-            azurite.connection_string()
-        ),
+        ["default", "without-md5"]
+            .map(|store| {
+                format!(
+                    "[store.{store}]\nconnection_string = \"{}\"\n",
+                    azurite.connection_string()
+                )
+            })
+            .concat(),
     )?;
     Ok(path)
 }
@@ -97,6 +131,7 @@ struct Plain {
     base: String,
     sas: String,
     payload: Bytes,
+    azurite: u32,
 }
 
 impl Plain {
@@ -117,30 +152,36 @@ impl Plain {
             base: format!("{}/bench", azurite.endpoint()),
             sas: azurite.sas()?,
             payload: payload.into(),
+            azurite: azurite.process().context("Azurite does not run")?.id(),
         })
     }
 
-    async fn create_container(&self) -> Result<()> {
-        let request = self.client.put(format!("{}?restype=container&{}", self.base, self.sas));
-        expect(request.header("content-length", 0).send().await?, 201).await
+    /// CPU seconds of Azurite so far.
+    fn cpu(&self) -> Result<f64> {
+        Ok(sample::usage(self.azurite)?.cpu)
     }
 
-    /// Creates a blob that is full of data.
-    async fn create_blob(&self, blob: &str) -> Result<()> {
-        let request = self.client.put(format!("{}/{blob}?{}", self.base, self.sas));
+    /// Creates the container and in it a blob that is full of data.
+    async fn create_blob(&self) -> Result<()> {
+        let request = self.client.put(format!("{}?restype=container&{}", self.base, self.sas));
+        expect(request.header("content-length", 0).send().await?, 201).await?;
+        let request = self.client.put(format!("{}/{BLOB}?{}", self.base, self.sas));
         let request = request
             .header("x-ms-blob-type", "PageBlob")
             .header("x-ms-blob-content-length", SIZE);
         expect(request.header("content-length", 0).send().await?, 201).await?;
         for offset in (0..SIZE).step_by(PIECE as usize) {
-            self.put(blob, offset, PIECE).await?;
+            self.put(offset, PIECE, false).await?;
         }
         Ok(())
     }
 
-    async fn put(&self, blob: &str, offset: u64, length: u64) -> Result<()> {
-        let request = self.request(Method::PUT, blob, "comp=page&", offset, length);
+    async fn put(&self, offset: u64, length: u64, md5: bool) -> Result<()> {
+        let mut request = self.request(Method::PUT, "comp=page&", offset, length);
         let body = self.payload.slice(..length as usize);
+        if md5 {
+            request = request.header("content-md5", STANDARD.encode(Md5::digest(&body)));
+        }
         expect(
             request.header("x-ms-page-write", "update").body(body).send().await?,
             201,
@@ -148,8 +189,8 @@ impl Plain {
         .await
     }
 
-    async fn get(&self, blob: &str, offset: u64, length: u64) -> Result<()> {
-        let mut answer = self.request(Method::GET, blob, "", offset, length).send().await?;
+    async fn get(&self, offset: u64, length: u64) -> Result<()> {
+        let mut answer = self.request(Method::GET, "", offset, length).send().await?;
         if answer.status() != 206 {
             bail!("Azurite answered {} to a read", answer.status());
         }
@@ -163,19 +204,20 @@ impl Plain {
         Ok(())
     }
 
-    fn request(&self, method: Method, blob: &str, query: &str, offset: u64, length: u64) -> reqwest::RequestBuilder {
+    fn request(&self, method: Method, query: &str, offset: u64, length: u64) -> reqwest::RequestBuilder {
         let range = format!("bytes={offset}-{}", offset + length - 1);
         self.client
-            .request(method, format!("{}/{blob}?{query}{}", self.base, self.sas))
+            .request(method, format!("{}/{BLOB}?{query}{}", self.base, self.sas))
             .header("x-ms-range", range)
     }
 
-    async fn run(&self, blob: &str, workload: Workload, duration: Duration) -> Result<Run> {
+    async fn run(&self, workload: Workload, md5: bool, duration: Duration) -> Result<Run> {
+        let before = self.cpu()?;
         let next = Arc::new(AtomicU64::new(0));
         let start = Instant::now();
         let workers: Vec<_> = (0..workload.depth)
             .map(|worker| {
-                let (service, blob, next) = (self.clone(), blob.to_owned(), Arc::clone(&next));
+                let (service, next) = (self.clone(), Arc::clone(&next));
                 tokio::spawn(async move {
                     let mut random = SmallRng::seed_from_u64(worker as u64);
                     let mut bytes = 0;
@@ -188,9 +230,9 @@ impl Plain {
                         };
                         let offset = block * workload.block;
                         if workload.write {
-                            service.put(&blob, offset, workload.block).await?;
+                            service.put(offset, workload.block, md5).await?;
                         } else {
-                            service.get(&blob, offset, workload.block).await?;
+                            service.get(offset, workload.block).await?;
                         }
                         bytes += workload.block;
                     }
@@ -204,7 +246,9 @@ impl Plain {
         }
         let throughput = bytes as f64 / start.elapsed().as_secs_f64();
         Ok(Run {
+            bytes,
             throughput,
+            service_cpu_per_gib: Some((self.cpu()? - before) / (bytes as f64 / f64::from(1 << 30))),
             cpu_per_gib: None,
             peak: None,
         })

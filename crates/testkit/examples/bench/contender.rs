@@ -73,8 +73,10 @@ impl Server {
         // qemu-nbd leaves it behind.
         let _ = fs::remove_file(&self.socket);
         Ok(Run {
+            bytes: load.bytes,
             throughput: load.bytes as f64 / load.seconds,
             cpu_per_gib: Some((after.cpu - before.cpu) / (load.bytes as f64 / f64::from(1 << 30))),
+            service_cpu_per_gib: None,
             peak: Some(after.peak),
         })
     }

@@ -15,10 +15,14 @@ const END: &str = "<!-- end of figures -->";
 /// One run of one contender.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
+    /// Bytes moved.
+    pub(crate) bytes: u64,
     /// Bytes per second.
     pub(crate) throughput: f64,
     /// CPU seconds of the server for each GiB.
     pub(crate) cpu_per_gib: Option<f64>,
+    /// CPU seconds of the service behind the server for each GiB.
+    pub(crate) service_cpu_per_gib: Option<f64>,
     /// Peak resident memory of the server, in bytes.
     pub(crate) peak: Option<u64>,
 }
@@ -27,6 +31,8 @@ pub(crate) struct Run {
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) workload: Workload,
+    /// Whether both contenders send MD5 sums, where they can choose.
+    pub(crate) md5: Option<bool>,
     pub(crate) ours: Vec<Run>,
     pub(crate) theirs: Vec<Run>,
 }
@@ -51,9 +57,26 @@ impl Row {
     pub(crate) fn new(workload: Workload) -> Self {
         Self {
             workload,
+            md5: None,
             ours: Vec::new(),
             theirs: Vec::new(),
         }
+    }
+
+    pub(crate) fn with_md5(workload: Workload, md5: bool) -> Self {
+        Self {
+            md5: Some(md5),
+            ..Self::new(workload)
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let note = match self.md5 {
+            Some(true) => ", MD5",
+            Some(false) => ", no MD5",
+            None => "",
+        };
+        format!("{}{note}", self.workload.name())
     }
 
     /// Median of the ratios of neighbouring runs, which the machine's moods meet alike.
@@ -83,7 +106,7 @@ impl Table {
     pub(crate) fn broken_promises(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for row in &self.rows {
-            let name = row.workload.name();
+            let name = row.name();
             let (ratio, wanted) = (row.throughput_ratio(), self.promise.throughput);
             if ratio < wanted {
                 broken.push(format!(
@@ -118,13 +141,12 @@ impl Table {
         )?;
         match self.promise.cpu {
             Some(most) => writeln!(out, " ours | CPU s/GiB {them} | ratio (at most {most}) | peak memory |")?,
-            None => writeln!(out, " | peak memory |")?,
+            None => writeln!(
+                out,
+                " ours | CPU s/GiB of the service with ours | with {them} | peak memory |"
+            )?,
         }
-        writeln!(
-            out,
-            "|---|---|---|---|---|{}---|",
-            if with_cpu { "---|---|" } else { "" }
-        )?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|")?;
         for row in &self.rows {
             let ours = throughput(row.workload, &row.ours);
             let theirs = throughput(row.workload, &row.theirs);
@@ -132,11 +154,15 @@ impl Table {
             write!(
                 out,
                 "| {} | {ours} | {theirs} | **{ratio:.2}** | {}",
-                row.workload.name(),
-                cpu(&row.ours)
+                row.name(),
+                cpu(&row.ours, |run| run.cpu_per_gib)
             )?;
             if let Some(ratio) = row.cpu_ratio().filter(|_| with_cpu) {
-                write!(out, " | {} | **{ratio:.2}**", cpu(&row.theirs))?;
+                write!(out, " | {} | **{ratio:.2}**", cpu(&row.theirs, |run| run.cpu_per_gib))?;
+            } else {
+                let (ours, theirs) = (&row.ours, &row.theirs);
+                let service = |runs| cpu(runs, |run| run.service_cpu_per_gib);
+                write!(out, " | {} | {}", service(ours), service(theirs))?;
             }
             writeln!(out, " | {:.1} MiB |", mib(row.peak() as f64))?;
         }
@@ -179,8 +205,8 @@ fn throughput(workload: Workload, runs: &[Run]) -> String {
     }
 }
 
-fn cpu(runs: &[Run]) -> String {
-    match spread(runs.iter().filter_map(|run| run.cpu_per_gib).collect()) {
+fn cpu(runs: &[Run], value: impl Fn(&Run) -> Option<f64>) -> String {
+    match spread(runs.iter().filter_map(value).collect()) {
         Some((low, median, high)) => format!("{median:.2} ({low:.2}-{high:.2})"),
         None => "-".to_owned(),
     }
