@@ -190,7 +190,7 @@ impl Sas {
         })
     }
 
-    /// A warning when it expires within [`EXPIRES_SOON`].
+    /// A warning when it expires within `EXPIRES_SOON`.
     #[must_use]
     pub fn expires_soon(&self, now: OffsetDateTime) -> Option<String> {
         let expiry = self

@@ -1,13 +1,15 @@
 //! Pages: read, write, clear, and which hold data.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use block::Payload;
-use http::Method;
+use http::{HeaderMap, Method};
+use md5::{Digest, Md5};
 use tokio::time::Instant;
 
-use super::{Blob, content_md5, protocol};
+use super::{Blob, protocol};
 use crate::{
     client::{
-        Answer, Failure, Request, Retry, Slot,
+        Failure, Request, Retry,
         xml::{self, PageList},
     },
     error::{AzureError, Result},
@@ -17,8 +19,6 @@ use crate::{
 pub const MAX_PUT: u32 = 4 << 20;
 /// Most bytes for which the service computes the MD5 of a range.
 pub(crate) const MAX_MD5_RANGE: u32 = 4 << 20;
-/// Shorter reads arrive in few pieces and are not worth a task of their own, in bytes.
-const WORTH_A_TASK: u32 = 128 << 10;
 /// Ranges asked for at once; the service sends at most 10,000.
 const RANGES_PER_PAGE: &str = "5000";
 /// Longest list of ranges: about 70 bytes each, with room.
@@ -38,7 +38,7 @@ pub struct PageWrite {
 impl Blob {
     /// Reads `length` bytes (not zero) at `offset`, as the segments that arrived.
     ///
-    /// With `md5` (at most [`MAX_MD5_RANGE`] bytes) the service sends the MD5 of the range, which is checked: a
+    /// With `md5` (at most `MAX_MD5_RANGE` bytes) the service sends the MD5 of the range, which is checked: a
     /// mismatch is tried once more and then [`Corrupt`](AzureError::Corrupt).
     pub async fn read_pages(&self, offset: u64, length: u32, md5: bool, deadline: Instant) -> Result<Payload> {
         let mut request = self
@@ -51,11 +51,13 @@ impl Blob {
         let mut retry = Retry::new(deadline);
         loop {
             let failure = match self.client.slot(deadline).await {
-                Ok(slot) => match self.fetch(slot, &request, length, deadline).await {
-                    Ok(answer) => match self.check_range(&answer, offset, length, md5).await {
-                        Ok(()) => return Ok(answer.body),
-                        Err(failure) => failure,
-                    },
+                Ok(slot) => match self.client.attempt(slot, &request, deadline).await {
+                    Ok(answer) => {
+                        match self.check_range(&answer.headers, &answer.body, answer.status, offset, length, md5) {
+                            Ok(()) => return Ok(answer.body),
+                            Err(failure) => failure,
+                        }
+                    }
                     Err(failure) => failure,
                 },
                 Err(failure) => failure,
@@ -64,20 +66,20 @@ impl Blob {
         }
     }
 
-    async fn fetch(&self, slot: Slot, request: &Request, length: u32, deadline: Instant) -> Result<Answer, Failure> {
-        if length < WORTH_A_TASK {
-            self.client.attempt(slot, request, deadline).await
-        } else {
-            self.client.attempt_apart(slot, request, deadline).await
-        }
-    }
-
     /// Whether an answer is the range that was asked for, whole and sound.
-    async fn check_range(&self, answer: &Answer, offset: u64, length: u32, md5: bool) -> Result<(), Failure> {
-        let Answer { status, body, .. } = answer;
+    fn check_range(
+        &self,
+        headers: &HeaderMap,
+        body: &Payload,
+        status: http::StatusCode,
+        offset: u64,
+        length: u32,
+        md5: bool,
+    ) -> Result<(), Failure> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let wanted = format!("bytes {offset}-{}/", offset + u64::from(length) - 1);
-        let range = answer.header("content-range").unwrap_or_default();
-        if *status != http::StatusCode::PARTIAL_CONTENT || !range.starts_with(&wanted) {
+        let range = text("content-range").unwrap_or_default();
+        if status != http::StatusCode::PARTIAL_CONTENT || !range.starts_with(&wanted) {
             return Err(Failure::lost(AzureError::protocol(
                 &*self.label,
                 format!(
@@ -92,8 +94,8 @@ impl Blob {
                 "the answer was cut short",
             )));
         }
-        match answer.header("content-md5").filter(|_| md5) {
-            Some(expected) if expected != content_md5(body).await => Err(Failure {
+        match text("content-md5").filter(|_| md5) {
+            Some(expected) if expected != md5_base64(body) => Err(Failure {
                 retry: true,
                 ..Failure::refused(AzureError::corrupt(
                     &*self.label,
@@ -104,14 +106,8 @@ impl Blob {
         }
     }
 
-    /// The request that writes or clears pages while the sequence number is `number`; `md5` is that of the data.
-    pub(crate) fn put_pages(
-        &self,
-        write: &PageWrite,
-        md5: Option<&str>,
-        lease: Option<&str>,
-        number: u64,
-    ) -> Result<Request> {
+    /// The request that writes or clears pages while the sequence number is `number`.
+    pub(crate) fn put_pages(&self, write: &PageWrite, md5: bool, lease: Option<&str>, number: u64) -> Result<Request> {
         let mut request = self
             .request(Method::PUT, &[("comp", "page")])
             .range(write.offset, write.length)?
@@ -126,8 +122,8 @@ impl Blob {
                         "a write that is longer than 4 MiB or than its data",
                     ));
                 }
-                if let Some(md5) = md5 {
-                    request = request.text("content-md5", md5)?;
+                if md5 {
+                    request = request.text("content-md5", &md5_base64(data))?;
                 }
                 request.body = data.clone();
                 Ok(request
@@ -139,11 +135,7 @@ impl Blob {
 
     /// Writes or clears pages outside of any disk: for footers, by somebody who does one thing at a time.
     pub(crate) async fn write_pages(&self, write: &PageWrite, lease: Option<&str>, number: u64) -> Result<()> {
-        let md5 = match &write.data {
-            Some(data) => Some(content_md5(data).await),
-            None => None,
-        };
-        let request = self.put_pages(write, md5.as_deref(), lease, number)?;
+        let request = self.put_pages(write, true, lease, number)?;
         self.client.send(&request).await.map(|_| ())
     }
 
@@ -159,4 +151,13 @@ impl Blob {
         let answer = self.client.send(&request).await?;
         xml::page_list(&answer.body.into_bytes()).map_err(protocol(&self.label))
     }
+}
+
+/// The MD5 of a payload as `Content-MD5` has it.
+fn md5_base64(data: &Payload) -> String {
+    let mut hash = Md5::new();
+    for segment in data.segments() {
+        hash.update(segment);
+    }
+    STANDARD.encode(hash.finalize())
 }

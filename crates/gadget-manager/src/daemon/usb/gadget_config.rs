@@ -62,9 +62,9 @@ pub(crate) fn gadget_config(config: &Config, gadget: &GadgetConfig) -> gadget::G
 /// What is wrong with the USB settings themselves.
 pub(crate) fn problems(config: &Config, gadget: &GadgetConfig) -> Vec<gadget::ConfigError> {
     let mut settings = gadget_config(config, gadget);
-    for lun in &mut settings.luns {
+    for (index, lun) in settings.luns.iter_mut().enumerate() {
         // LUNs that cannot be empty are filled before the gadget is made.
-        lun.medium.get_or_insert_with(|| PathBuf::from("/dev/ublkb0"));
+        lun.medium = Some(PathBuf::from(format!("/dev/ublkb{index}")));
     }
     settings.validate().err().unwrap_or_default()
 }

@@ -199,6 +199,13 @@ impl Worker {
         let mut config = gadget_config(&loaded.config, config);
         self.luns.clear();
         self.luns.resize_with(config.luns.len(), Lun::default);
+        // What cannot be put in later has to be in from the start.
+        for (index, lun) in config.luns.iter_mut().enumerate() {
+            if let Some(medium) = self.fixed_medium(index).await {
+                lun.medium = Some(medium.path().to_owned());
+                self.luns[index].medium = Some(medium);
+            }
+        }
         for name in gadget::clean_leftovers(&[NAME]).await? {
             info!("removed gadget {name}, a leftover");
         }
@@ -208,13 +215,6 @@ impl Worker {
             return Ok(gadget);
         }
         self.connected = false;
-        // What cannot be put in later has to be in from the start.
-        for (index, lun) in config.luns.iter_mut().enumerate() {
-            if let Some(medium) = self.fixed_medium(index).await {
-                lun.medium = Some(medium.path().to_owned());
-                self.luns[index].medium = Some(medium);
-            }
-        }
         MassStorageGadget::create(config).await
     }
 
