@@ -185,3 +185,52 @@ async fn an_undisturbed_disk_never_raises_its_number() {
     write(&disk, 0, vec![1; 512]).await;
     assert_eq!(raises(&service), at_open);
 }
+
+#[tokio::test]
+async fn a_write_that_was_given_up_cannot_overwrite_the_one_after_it() {
+    let service = Service::start(1 << 20).await;
+    let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
+    once(&service, at(0), || Fate::Silent);
+    {
+        let mut first = std::pin::pin!(disk.write(0, Payload::from(vec![1; 4096]), Default::default()));
+        let mut second = std::pin::pin!(disk.write(2048, Payload::from(vec![2; 4096]), Default::default()));
+        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        tokio::select! {
+            _ = &mut first => panic!("it cannot complete"),
+            _ = &mut second => panic!("it cannot overtake"),
+            () = until("the first write is under way", || service.count(Request::is_write) > 0) => {}
+        }
+    }
+    write(&disk, 2048, vec![2; 4096]).await;
+    service.release_late();
+    assert_eq!(service.late_answers.lock().unwrap()[0].status, 412);
+    assert_eq!(read(&disk, 0, 2048).await, vec![0; 2048]);
+    assert_eq!(read(&disk, 2048, 4096).await, vec![2; 4096]);
+}
+
+#[tokio::test]
+async fn a_write_given_up_during_a_read_takes_no_effect_after_it() {
+    let service = Service::start(1 << 20).await;
+    let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
+    service.script(|request| match request {
+        request if request.is_read() => Fate::HoldAnswer,
+        request if request.is_write() => Fate::Silent,
+        _ => Fate::Normal,
+    });
+    let mut reading = std::pin::pin!(disk.read(0, 4096));
+    {
+        let mut writing = std::pin::pin!(disk.write(0, Payload::from(vec![1; 4096]), Default::default()));
+        let both = || service.count(Request::is_read) > 0 && service.count(Request::is_write) > 0;
+        tokio::select! {
+            _ = &mut reading => panic!("it is held back"),
+            _ = &mut writing => panic!("it cannot complete"),
+            () = until("both are under way", both) => {}
+        }
+    }
+    service.release_answers();
+    assert_eq!(reading.await.unwrap().to_vec(), vec![0; 4096]);
+    service.release_late();
+    assert_eq!(service.late_answers.lock().unwrap()[0].status, 412);
+    service.script(|_| Fate::Normal);
+    assert_eq!(read(&disk, 0, 4096).await, vec![0; 4096]);
+}

@@ -149,7 +149,7 @@ impl Limiter {
     }
 
     #[cfg(test)]
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.state().limit
     }
 }

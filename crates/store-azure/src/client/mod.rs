@@ -15,7 +15,6 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, trace};
 
 pub use answer::clock_skew;
@@ -160,31 +159,6 @@ impl Client {
         result
     }
 
-    /// As [`attempt`](Self::attempt), in a task of its own: for answers that arrive in many pieces.
-    ///
-    /// A front end may run all its requests in one task, where each piece would wait for whatever that task does, and
-    /// would wake it. The request ends with the future that waits for it.
-    pub(crate) async fn attempt_apart(
-        &self,
-        slot: Slot,
-        request: &Request,
-        deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let (client, request) = (self.clone(), request.clone());
-        let object = request.object.clone();
-        let task = tokio::spawn(async move { client.attempt(slot, &request, deadline).await });
-        match AbortOnDropHandle::new(task).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Failure::lost(AzureError::unreachable(
-                    &*object,
-                    "this program is ending",
-                ))),
-            },
-        }
-    }
-
     /// Sends a request once, past all limits: for leases, which must not wait behind data.
     pub(crate) async fn attempt_unlimited(&self, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
         let give_up = deadline.min(Instant::now() + self.options.attempt_timeout);
@@ -199,10 +173,11 @@ impl Client {
         };
         let result = match timeout_at(give_up, self.exchange(request, url, headers)).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::lost(AzureError::unreachable(
-                &*request.object,
-                "no answer in time",
-            ))),
+            // More requests share the line than it can carry in that time; all of them would fail together for ever.
+            Err(_) => Err(Failure {
+                throttled: true,
+                ..Failure::lost(AzureError::unreachable(&*request.object, "no answer in time"))
+            }),
         };
         match &result {
             Ok(answer) => trace!(object = %request.object, status = answer.status.as_u16(), "answered"),
@@ -356,4 +331,32 @@ pub(crate) async fn bounded_body(mut response: reqwest::Response, limit: usize, 
         }
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::{credential::SharedKey, secret::Secret};
+
+    #[tokio::test]
+    async fn silence_halves_what_is_sent_at_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/abc", listener.local_addr().unwrap());
+        let endpoint = Endpoint::new(&address.parse().unwrap(), None, false).unwrap();
+        let credential = Credential::SharedKey(Arc::new(SharedKey::new("abc", &Secret::new("YQ==")).unwrap()));
+        let options = ClientOptions {
+            concurrency: 8,
+            deadline: Duration::from_secs(15),
+            attempt_timeout: Duration::from_millis(50),
+        };
+        let http = http_client(None, Duration::from_secs(5), 1).unwrap();
+        let client = Client::new(http, endpoint, credential, options);
+        let request = Request::new(Method::HEAD, client.endpoint().url(None, None), "abc".into());
+        let slot = client.slot(client.deadline()).await.unwrap();
+        let failure = client.attempt(slot, &request, client.deadline()).await.unwrap_err();
+        assert!(failure.retry && failure.unknown, "{failure:?}");
+        assert_eq!(client.limiter.limit(), 4);
+    }
 }

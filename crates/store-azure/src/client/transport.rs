@@ -30,7 +30,9 @@ pub fn http_client(
         .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(idle_connections)
         .pool_idle_timeout(Duration::from_secs(60))
-        .tcp_keepalive(Duration::from_secs(30))
+        .tcp_keepalive(Duration::from_secs(10))
+        // A connection that died without a word is given up before the attempt on it is, so that no later one uses it.
+        .tcp_user_timeout(Duration::from_secs(5))
         .user_agent(concat!("cloud-stick/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| AzureError::invalid("HTTP client", describe(&error)))

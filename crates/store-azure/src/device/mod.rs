@@ -84,6 +84,8 @@ pub(crate) struct Inner {
     /// Writes and clears have their range alone.
     ranges: RangeLock,
     closed: AtomicBool,
+    /// The task that closes it, until somebody learned how that went.
+    closing: tokio::sync::Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
 impl Inner {
@@ -93,6 +95,26 @@ impl Inner {
 
     fn blob_length(&self) -> u64 {
         self.length.load(Ordering::Acquire)
+    }
+
+    async fn close(&self) -> Result<()> {
+        let Mode::Owner { ownership, .. } = &self.mode else {
+            self.monitor.set_final(Health::Closed);
+            return Ok(());
+        };
+        let deadline = self.blob.client().deadline();
+        // Requests under way end first; whatever is lost on the way is refused without our lease.
+        let _ = timeout_at(deadline, self.ranges.exclusive(0..u64::MAX)).await;
+        let state = ownership.check(Instant::now()).await;
+        ownership.release();
+        let released = self.blob.release_lease(ownership.lease()).await;
+        self.monitor.set_final(Health::Closed);
+        info!(disk = %self.name, "closed");
+        match (state, released) {
+            (Err(fenced @ BlockError::Fenced { .. }), _) => Err(fenced),
+            (_, Err(error)) => Err(error.into_block(&self.name)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether nobody but us can change what we read.
@@ -272,27 +294,23 @@ impl BlockDevice for AzureDisk {
     }
 
     async fn close(&self) -> Result<()> {
-        let inner = &self.inner;
-        if inner.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        let mut closing = self.inner.closing.lock().await;
+        if !self.inner.closed.swap(true, Ordering::AcqRel) {
+            // Whoever gives this future up does not keep the disk from being closed.
+            let inner = self.inner.clone();
+            *closing = Some(tokio::spawn(async move { inner.close().await }));
         }
-        let Mode::Owner { ownership, .. } = &inner.mode else {
-            inner.monitor.set_final(Health::Closed);
+        let Some(task) = closing.as_mut() else {
             return Ok(());
         };
-        let deadline = inner.blob.client().deadline();
-        // Requests under way end first; whatever is lost on the way is refused without our lease.
-        let _ = timeout_at(deadline, inner.ranges.exclusive(0..u64::MAX)).await;
-        let state = ownership.check(Instant::now()).await;
-        ownership.release();
-        let released = inner.blob.release_lease(ownership.lease()).await;
-        inner.monitor.set_final(Health::Closed);
-        info!(disk = %inner.name, "closed");
-        match (state, released) {
-            (Err(fenced @ BlockError::Fenced { .. }), _) => Err(fenced),
-            (_, Err(error)) => Err(error.into_block(&inner.name)),
-            _ => Ok(()),
-        }
+        let ended = task.await;
+        *closing = None;
+        ended.unwrap_or_else(|_| {
+            Err(BlockError::io(
+                &self.inner.name,
+                "closing was cut short; the lease runs out by itself",
+            ))
+        })
     }
 }
 

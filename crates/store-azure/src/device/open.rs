@@ -138,6 +138,7 @@ pub async fn open(blob: &Blob, name: &str, settings: &OpenSettings) -> Result<Az
         loading: watch::Sender::new(Loading::To(0)),
         ranges: RangeLock::new(),
         closed: AtomicBool::new(false),
+        closing: tokio::sync::Mutex::new(None),
     }))
 }
 
@@ -172,6 +173,8 @@ pub(crate) async fn detect(blob: &Blob, length: u64, metadata: &Metadata, told: 
 }
 
 /// Releases the lease again when opening fails or is given up half-way.
+///
+/// Not with an identity: then the next opening has the same lease id, and would lose its lease to this release.
 struct Undo {
     blob: Option<Blob>,
     lease: String,
@@ -187,12 +190,13 @@ impl Drop for Undo {
 }
 
 /// The lease id of an owner: random, or with an identity what follows from it, the blob and the generation. A new
-/// generation has a new id, so that whoever still uses the old one is refused by the service.
-fn lease_id(identity: Option<&str>, blob: &Blob, generation: u64) -> String {
+/// generation has a new id, so that whoever still uses the old one is refused by the service; and so has a new blob of
+/// an old name, whose generations start again.
+fn lease_id(identity: Option<&str>, blob: &Blob, properties: &BlobProperties, generation: u64) -> String {
     let Some(identity) = identity else {
         return Uuid::new_v4().to_string();
     };
-    let text = format!("{identity}\n{}\n{generation}", blob.label());
+    let text = format!("{identity}\n{}\n{}\n{generation}", blob.label(), properties.created);
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_ref()[..16]);
@@ -216,7 +220,7 @@ async fn acquire(blob: &Blob, settings: &OpenSettings, before: &BlobProperties, 
     let Some(identity) = settings.identity.as_deref() else {
         return Err(refused);
     };
-    let dead = lease_id(Some(identity), blob, generation(&before.metadata));
+    let dead = lease_id(Some(identity), blob, before, generation(&before.metadata));
     match blob.change_lease(&dead, lease).await {
         Ok(()) => {
             info!(
@@ -238,12 +242,12 @@ async fn own(
     before: &BlobProperties,
 ) -> Result<(Mode, BlobProperties)> {
     let identity = settings.identity.as_deref();
-    let mut lease = lease_id(identity, blob, generation(&before.metadata) + 1);
+    let mut lease = lease_id(identity, blob, before, generation(&before.metadata) + 1);
     if settings.take_over && before.lease != LeaseState::Free {
         blob.break_lease().await?;
     }
     let mut undo = Undo {
-        blob: Some(blob.clone()),
+        blob: identity.is_none().then(|| blob.clone()),
         lease: lease.clone(),
     };
     let mut sent = Instant::now();
@@ -256,7 +260,7 @@ async fn own(
     let mut properties = blob.properties().await?;
     properties.check_page_blob(blob.label())?;
     let generation = generation(&properties.metadata) + 1;
-    let expected = lease_id(identity, blob, generation);
+    let expected = lease_id(identity, blob, &properties, generation);
     if identity.is_some() && lease != expected {
         // Somebody had the blob since it was looked at. After a crash its lease is looked for under this generation.
         blob.change_lease(&lease, &expected).await?;

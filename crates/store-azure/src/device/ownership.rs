@@ -33,8 +33,9 @@ pub(crate) const SINCE: &str = "cloudstick_since";
 enum State {
     /// The lease was renewed in time, as far as we know; see `valid_until`.
     Held,
-    /// It could not be renewed in time. Ours again if the service still knows it; nothing is sent meanwhile.
-    Lapsed,
+    /// It could not be renewed in time. Ours again if the service still knows it; nothing is sent meanwhile. What the
+    /// service said, if it answered and refused to renew it for a reason that does not pass by itself.
+    Lapsed(Option<BlockError>),
     /// Somebody else has the blob. Final.
     Lost(BlockError),
     /// Given up by ourselves. Final.
@@ -76,10 +77,6 @@ impl Ownership {
         &self.lease
     }
 
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
-    }
-
     fn valid_until(&self) -> Instant {
         self.start + Duration::from_millis(self.valid_for.load(Ordering::Acquire))
     }
@@ -96,21 +93,22 @@ impl Ownership {
             match &*state {
                 State::Held if Instant::now() < self.valid_until() => return Ok(()),
                 State::Lost(error) => return Err(error.clone()),
+                State::Lapsed(Some(error)) => return Err(error.clone()),
                 State::Released => return Err(closed(&self.disk)),
-                State::Held | State::Lapsed => {}
+                State::Held | State::Lapsed(None) => {}
             }
         }
         let mut watcher = self.state.subscribe();
         let settled = watcher.wait_for(|state| match state {
             State::Held => Instant::now() < self.valid_until(),
-            State::Lapsed => false,
-            State::Lost(_) | State::Released => true,
+            State::Lapsed(None) => false,
+            State::Lapsed(Some(_)) | State::Lost(_) | State::Released => true,
         });
         match timeout_at(deadline, settled).await {
             Ok(Ok(state)) => match &*state {
-                State::Lost(error) => Err(error.clone()),
+                State::Lost(error) | State::Lapsed(Some(error)) => Err(error.clone()),
                 State::Held => Ok(()),
-                State::Released | State::Lapsed => Err(closed(&self.disk)),
+                State::Released | State::Lapsed(None) => Err(closed(&self.disk)),
             },
             Ok(Err(_)) => Err(closed(&self.disk)),
             Err(_) => Err(BlockError::unreachable(
@@ -124,7 +122,7 @@ impl Ownership {
     pub(crate) fn lose(&self, why: &AzureError, monitor: &Monitor) {
         let error = BlockError::fenced(&self.disk, format!("{why}; open it again to go on"));
         let news = self.state.send_if_modified(|state| {
-            let news = matches!(state, State::Held | State::Lapsed);
+            let news = matches!(state, State::Held | State::Lapsed(_));
             if news {
                 *state = State::Lost(error.clone());
             }
@@ -167,33 +165,43 @@ impl Ownership {
     fn renewed(&self, sent: Instant) {
         let until = (sent - self.start).as_millis() as u64 + self.seconds * 1000;
         self.valid_for.fetch_max(until, Ordering::AcqRel);
-        self.state.send_if_modified(|state| {
-            let back = matches!(state, State::Lapsed);
-            if back {
+        // Also when it was held all along: somebody may have found it run out a moment ago and wait for this.
+        self.state.send_modify(|state| {
+            if matches!(state, State::Lapsed(_)) {
                 *state = State::Held;
             }
-            back
         });
     }
 
     /// The service says that the lease is not in force: a renewal must show whether it is still ours. Nothing is sent
     /// until it did.
     pub(crate) fn doubt(&self) {
-        self.lapse();
+        self.lapse(None);
         self.doubt.notify_one();
     }
 
-    fn lapse(&self) {
+    fn lapse(&self, refusal: Option<&BlockError>) {
         let news = self.state.send_if_modified(|state| {
             let news = matches!(state, State::Held);
             if news {
-                *state = State::Lapsed;
+                *state = State::Lapsed(refusal.cloned());
             }
             news
         });
         if news {
             warn!(disk = %self.disk, "the lease is not known to be in force; the disk waits");
         }
+    }
+
+    /// A renewal failed: those who wait learn why, unless it only was not answered.
+    fn not_renewed(&self, refusal: Option<&BlockError>) {
+        self.state.send_if_modified(|state| {
+            let lapsed = matches!(state, State::Lapsed(_));
+            if lapsed {
+                *state = State::Lapsed(refusal.cloned());
+            }
+            lapsed
+        });
     }
 
     fn is_final(&self) -> bool {
@@ -203,7 +211,8 @@ impl Ownership {
     /// Renews the lease until it is lost or released.
     pub(crate) async fn keep(self: Arc<Self>, blob: Blob, monitor: Arc<Monitor>) {
         let period = Duration::from_secs(self.seconds) / 3;
-        let mut next = Instant::now() + period;
+        let mut next = self.start + period;
+        let mut refusal = None;
         let mut watcher = self.state.subscribe();
         loop {
             let until = self.valid_until();
@@ -211,7 +220,7 @@ impl Ownership {
                 () = sleep_until(next) => {}
                 () = self.doubt.notified() => {}
                 () = sleep_until(until), if matches!(*self.state.borrow(), State::Held) => {
-                    self.lapse();
+                    self.lapse(refusal.as_ref());
                     continue;
                 }
                 changed = watcher.changed() => {
@@ -225,29 +234,33 @@ impl Ownership {
             let outcome = tokio::select! {
                 outcome = blob.renew_lease(&self.lease, sent + period.min(Duration::from_secs(10))) => outcome,
                 () = sleep_until(until), if matches!(*self.state.borrow(), State::Held) => {
-                    self.lapse();
+                    self.lapse(refusal.as_ref());
                     continue;
                 }
             };
             next = Instant::now() + Duration::from_secs(1).min(period);
+            let outcome = match outcome {
+                Ok(()) => self.still_ours(&blob).await,
+                Err(failure) => Err(failure.error),
+            };
             match outcome {
-                Ok(()) => match self.still_ours(&blob).await {
-                    Ok(()) => {
-                        self.renewed(sent);
-                        next = sent + period;
-                    }
-                    Err(AzureError::Unreachable { .. }) => {}
-                    Err(why) => self.lose(&why, &monitor),
-                },
-                Err(failure) => match failure.error {
+                Ok(()) => {
+                    self.renewed(sent);
+                    refusal = None;
+                    next = sent + period;
+                }
+                Err(
                     why @ (AzureError::LeaseLost { .. }
                     | AzureError::LeaseExpired { .. }
                     | AzureError::Leased { .. }
-                    | AzureError::NotFound { .. }) => {
-                        self.lose(&why, &monitor);
-                    }
-                    why => info!(disk = %self.disk, error = %why, "the lease was not renewed; trying again"),
-                },
+                    | AzureError::NotFound { .. }),
+                ) => self.lose(&why, &monitor),
+                Err(why) => {
+                    info!(disk = %self.disk, error = %why, "the lease was not renewed; trying again");
+                    let answered = !matches!(why, AzureError::Unreachable { .. });
+                    refusal = answered.then(|| why.into_block(&self.disk));
+                    self.not_renewed(refusal.as_ref());
+                }
             }
             if self.is_final() {
                 break;
@@ -263,7 +276,7 @@ impl Ownership {
         if matches!(*self.state.borrow(), State::Held) {
             return Ok(());
         }
-        let properties = blob.properties().await?;
+        let properties = blob.properties_now(Instant::now() + Duration::from_secs(10)).await?;
         if generation(&properties.metadata) == self.generation {
             return Ok(());
         }
@@ -296,4 +309,21 @@ pub(crate) fn describe_owner(metadata: &Metadata) -> Option<String> {
         Some(since) => format!("{owner} since {since}"),
         None => owner,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_found_the_lease_run_out_goes_on_when_it_is_renewed() {
+        let ownership = Ownership::new("tv", "id".to_owned(), 1, 60, Instant::now());
+        tokio::time::advance(Duration::from_secs(61)).await;
+        let mut waiting = Box::pin(ownership.check(Instant::now() + Duration::from_secs(15)));
+        assert!((&mut waiting).now_or_never().is_none());
+        ownership.renewed(Instant::now());
+        assert_eq!(waiting.now_or_never(), Some(Ok(())));
+    }
 }

@@ -68,6 +68,8 @@ pub struct BlobProperties {
     pub copy: Option<CopyState>,
     /// Access tier of a premium blob (`P30`).
     pub tier: Option<String>,
+    /// When it was made, as the service writes it: tells a blob from an earlier one of its name.
+    pub(crate) created: String,
 }
 
 impl BlobProperties {
@@ -90,6 +92,7 @@ impl BlobProperties {
             metadata: metadata_of(answer),
             copy: CopyState::of(answer),
             tier: answer.header("x-ms-access-tier").map(str::to_owned),
+            created: answer.header("x-ms-creation-time").unwrap_or_default().to_owned(),
         })
     }
 
@@ -135,6 +138,13 @@ impl Blob {
     pub async fn properties(&self) -> Result<BlobProperties> {
         let answer = self.client.send(&self.request(Method::HEAD, &[])).await?;
         BlobProperties::of(&answer, &self.label)
+    }
+
+    /// As [`properties`](Self::properties), asked once and without waiting behind data.
+    pub(crate) async fn properties_now(&self, deadline: Instant) -> Result<BlobProperties> {
+        let request = self.request(Method::HEAD, &[]);
+        let answer = self.client.attempt_unlimited(&request, deadline).await;
+        BlobProperties::of(&answer.map_err(|failure| failure.error)?, &self.label)
     }
 
     /// Replaces all metadata; `if_match` guards against changes by others and late arrivals of our own.

@@ -38,12 +38,26 @@ pub struct PageWrite {
 impl Blob {
     /// Reads `length` bytes (not zero) at `offset`, as the segments that arrived.
     ///
-    /// With `md5` (at most `MAX_MD5_RANGE` bytes) the service sends the MD5 of the range, which is checked: a
+    /// With `md5` (at most [`MAX_MD5_RANGE`] bytes) the service sends the MD5 of the range, which is checked: a
     /// mismatch is tried once more and then [`Corrupt`](AzureError::Corrupt).
     pub async fn read_pages(&self, offset: u64, length: u32, md5: bool, deadline: Instant) -> Result<Payload> {
+        self.read_leased(offset, length, md5, None, deadline).await
+    }
+
+    /// As [`read_pages`](Self::read_pages); refused unless `lease` is in force, so that an owner whose blob was taken
+    /// over does not go on reading. Source: "Get Blob", `x-ms-lease-id`.
+    pub(crate) async fn read_leased(
+        &self,
+        offset: u64,
+        length: u32,
+        md5: bool,
+        lease: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Payload> {
         let mut request = self
             .request(Method::GET, &[])
             .range(offset, u64::from(length))?
+            .lease(lease)?
             .up_to(u64::from(length));
         if md5 {
             request = request.fixed("x-ms-range-get-content-md5", "true");

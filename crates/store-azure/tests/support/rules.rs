@@ -18,6 +18,8 @@ pub struct Blob {
     pub endless: bool,
     pub metadata: BTreeMap<String, String>,
     pub etag: u64,
+    /// When it was made.
+    pub created: String,
     /// The last copy onto it.
     pub copy: Option<String>,
     /// How often somebody must look at the copy until it has ended.
@@ -35,6 +37,7 @@ impl Blob {
             endless: false,
             metadata: BTreeMap::new(),
             etag: 1,
+            created: "Sat, 31 Jan 2026 12:00:00 GMT".to_owned(),
             copy: None,
             copy_looks: 0,
         }
@@ -52,6 +55,12 @@ impl Blob {
                 return Answer::error(409, "PendingCopyOperation");
             }
             return lease_action(blob, action, request);
+        }
+        if request.method == "GET" && !lease.is_empty() && blob.lease.as_ref() != Some(&lease) {
+            return match blob.lease {
+                Some(_) => Answer::error(412, "LeaseIdMismatchWithBlobOperation"),
+                None => Answer::error(412, "LeaseNotPresentWithBlobOperation"),
+            };
         }
         if request.method == "PUT" {
             match &blob.lease {
@@ -95,6 +104,7 @@ impl Blob {
                         "x-ms-lease-state",
                         if blob.lease.is_some() { "leased" } else { "available" },
                     )
+                    .with("x-ms-creation-time", &blob.created)
                     .with("etag", &format!("\"{}\"", blob.etag))
                     .with("x-ms-blob-sequence-number", &blob.number.to_string());
                 if let Some(id) = &blob.copy {

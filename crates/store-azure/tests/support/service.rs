@@ -100,6 +100,10 @@ pub enum Fate {
     Instead(Answer),
     /// Carried out, but the connection is cut before the answer.
     LoseAnswer,
+    /// Carried out, but answered only when [`Service::release_answers`] is called.
+    HoldAnswer,
+    /// Never answered; carried out when [`Service::release_late`] is called.
+    Silent,
     /// Cut now; carried out when [`Service::release_late`] is called.
     Late,
 }
@@ -116,6 +120,7 @@ pub struct Service {
     /// The answers that late requests got.
     pub late_answers: Mutex<Vec<Answer>>,
     pub seen: Notify,
+    answers: Notify,
 }
 
 impl Service {
@@ -130,6 +135,7 @@ impl Service {
             late: Mutex::new(Vec::new()),
             late_answers: Mutex::new(Vec::new()),
             seen: Notify::new(),
+            answers: Notify::new(),
         });
         let accepting = Arc::downgrade(&service);
         tokio::spawn(async move {
@@ -167,6 +173,11 @@ impl Service {
         }
     }
 
+    /// Answers that are held back go out now.
+    pub fn release_answers(&self) {
+        self.answers.notify_waiters();
+    }
+
     async fn serve(&self, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
         while let Some(request) = receive(&mut stream).await {
@@ -179,6 +190,20 @@ impl Service {
                 Fate::LoseAnswer => {
                     self.carry_out(&request);
                     self.seen.notify_waiters();
+                    return;
+                }
+                Fate::HoldAnswer => {
+                    let released = self.answers.notified();
+                    let answer = self.carry_out(&request);
+                    self.seen.notify_waiters();
+                    released.await;
+                    answer
+                }
+                Fate::Silent => {
+                    self.late.lock().unwrap().push(request);
+                    self.seen.notify_waiters();
+                    // Until the other side gives the connection up.
+                    let _ = stream.read_u8().await;
                     return;
                 }
                 Fate::Late => {
