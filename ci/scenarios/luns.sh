@@ -64,9 +64,10 @@ tv_wait_no_medium 0
 # A change of the other LUN makes the daemon look at all of them.
 tv eject "$music"
 tv_wait_no_medium 1
-expect_equal "still out" "true true" \
-    "$(stick cat /run/cloud-stick/status.json | sed -n 's/.*"ejected_by_host": \(true\|false\).*/\1/p' | xargs)"
+both_out() { [[ $(stick grep -c '"ejected_by_host": true' /run/cloud-stick/status.json) = 2 ]]; }
+wait_until 60 "the daemon to know that both are out" both_out
 tv_wait_no_medium 0
+expect "still out" both_out
 stick_reload
 tv_wait_disk 0 >/dev/null
 music=$(tv_wait_disk 1)

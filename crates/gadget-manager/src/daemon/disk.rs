@@ -274,8 +274,6 @@ impl Worker {
         loop {
             match UblkDevice::start(self.name(), stack.disk.clone(), options.clone()).await {
                 Ok(device) => {
-                    let how = if device.recovered() { "recovered" } else { "made" };
-                    info!(disk = %self.name(), "{how} {}", device.path().display());
                     limits::limit_dirty_pages(device.path(), self.dirty_limit());
                     return Some(device);
                 }

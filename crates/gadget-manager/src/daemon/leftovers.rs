@@ -49,7 +49,7 @@ async fn sweep(state_dir: &Path, wanted: &[String]) -> Result<bool, UblkError> {
             continue;
         }
         match export_ublk::remove_leftover(device.id, state_dir).await {
-            Ok(()) => info!("removed /dev/ublkb{}, left behind for disk {name}", device.id),
+            Ok(()) => info!("nobody goes on with disk {name} of a daemon before this one"),
             Err(problem) => {
                 warn!("{problem}");
                 clean = false;

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::error;
 
 use super::disk::State;
 use crate::{
@@ -88,7 +88,6 @@ async fn serve(
         }
     };
     let text = server.local_address().to_string();
-    info!("NBD server at {text}");
     *address.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     changed.notify_one();
     server.run(stop).await;

@@ -147,7 +147,15 @@ pub(crate) async fn the_hosts_eject_is_noticed() {
     // What this side ejects is not told as the host's doing.
     gadget.eject(1, Force::No).await.unwrap();
     gadget.insert(1, &one, false).await.unwrap();
-    host::must("sg_start", &["--eject", host::generic(1).unwrap().to_str().unwrap()]);
+    // The first command after a change of medium is answered with a unit attention, and tried again.
+    let generic = host::generic(1).unwrap();
+    eventually("the host's eject", || {
+        host::run("sg_start", &["--eject", generic.to_str().unwrap()])
+            .status
+            .success()
+            .then_some(())
+    })
+    .await;
     let mut ejects = Vec::new();
     until(&mut events, |event| matches!(event, GadgetEvent::HostEjected { .. })).await;
     while let Ok(event) = events.try_recv() {

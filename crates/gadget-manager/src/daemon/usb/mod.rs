@@ -206,11 +206,8 @@ impl Worker {
                 self.luns[index].medium = Some(medium);
             }
         }
-        for name in gadget::clean_leftovers(&[NAME]).await? {
-            info!("removed gadget {name}, a leftover");
-        }
+        gadget::clean_leftovers(&[NAME]).await?;
         if let Some(gadget) = MassStorageGadget::adopt(config.clone()).await? {
-            info!("took over the gadget of the daemon before this one");
             self.connected = true;
             return Ok(gadget);
         }
