@@ -49,11 +49,8 @@ pub(crate) async fn remove_leftovers() {
     if !std::path::Path::new("/sys/kernel/config/usb_gadget").exists() {
         return;
     }
-    match gadget::clean_leftovers(&[]).await {
-        Ok(removed) => removed
-            .iter()
-            .for_each(|name| info!("removed gadget {name}, a leftover")),
-        Err(problem) => warn!("{problem}"),
+    if let Err(problem) = gadget::clean_leftovers(&[]).await {
+        warn!("{problem}");
     }
 }
 
