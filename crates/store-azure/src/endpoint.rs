@@ -65,7 +65,8 @@ impl Endpoint {
             return Err(invalid("the path may hold the account name only".to_owned()));
         }
         let in_host = match &host {
-            Host::Domain(name) => name.split_once(".blob.").map(|(account, _)| account.to_owned()),
+            // Private links and DNS zones stand between the account and `.blob.`.
+            Host::Domain(name) if name.contains(".blob.") => name.split('.').next().map(str::to_owned),
             _ => None,
         };
         let account = match account {
@@ -205,6 +206,12 @@ mod tests {
             endpoint("https://tvdisks.blob.core.windows.net").unwrap().account(),
             "tvdisks"
         );
+        for host in [
+            "tvdisks.privatelink.blob.core.windows.net",
+            "tvdisks.z12.blob.storage.azure.net",
+        ] {
+            assert_eq!(endpoint(&format!("https://{host}")).unwrap().account(), "tvdisks");
+        }
         let azurite = endpoint("http://127.0.0.1:10000/devstoreaccount1/").unwrap();
         assert_eq!(azurite.account(), "devstoreaccount1");
         let url = azurite.url(Some("disks"), Some("my tv/disk#1.vhd"));

@@ -104,6 +104,16 @@ async fn a_flipped_bit_is_an_error_and_not_data() {
     assert_eq!(read(&disk, 0, 4096).await, data, "the second time it was right");
     first(&service, usize::MAX, Request::is_read, flip);
     assert!(matches!(disk.read(0, 4096).await, Err(BlockError::Corrupt { .. })));
+    let strip = || {
+        Fate::Change(Box::new(|mut answer: Answer| {
+            answer.headers.retain(|(name, _)| name != "content-md5");
+            answer
+        }))
+    };
+    first(&service, 1, Request::is_read, strip);
+    assert_eq!(read(&disk, 0, 4096).await, data);
+    let reads = service.count(Request::is_read);
+    assert_eq!(reads, 6, "an answer without the MD5 that was asked for proves nothing");
     // On the way there the service notices.
     first(&service, usize::MAX, Request::is_write, || {
         Fate::Instead(Answer::error(400, "Md5Mismatch"))

@@ -330,6 +330,33 @@ async fn a_block_blob_and_a_missing_container_are_told_apart() {
     assert!(missing.open(&ImageRef::live("tv"), &Default::default()).await.is_err());
 }
 
+#[tokio::test]
+async fn a_blob_with_a_name_we_do_not_take_hides_no_other() {
+    let azurite = support::azurite().await;
+    let store = store().await;
+    store.create("tv", &raw(MIB)).await.unwrap();
+    let url = format!(
+        "{}/{}/a@b.vhd?{}",
+        azurite.endpoint(),
+        store.container().name(),
+        azurite.sas().unwrap()
+    );
+    let http = store_azure::http_client(None, std::time::Duration::from_secs(10), 1).unwrap();
+    let put = http
+        .put(url)
+        .header("x-ms-blob-type", "PageBlob")
+        .header("x-ms-blob-content-length", MIB)
+        .header("content-length", 0)
+        .send()
+        .await
+        .unwrap();
+    assert!(put.status().is_success(), "{put:?}");
+    let listed = store.list().await.unwrap();
+    let names: Vec<&str> = listed.iter().map(|image| image.name.as_str()).collect();
+    assert_eq!(names, ["a@b.vhd", "tv"]);
+    assert!(listed[0].details["problem"].contains('@'), "{:?}", listed[0]);
+}
+
 async fn reqwest_put(url: &str) -> reqwest::Response {
     let http = store_azure::http_client(None, std::time::Duration::from_secs(10), 1).expect("an upload");
     http.put(url)

@@ -73,6 +73,7 @@ async fn a_restore_holds_a_lease_as_the_service_wants_it_and_asks_nothing_of_it_
     let log = service.log.lock().unwrap();
     let actions: Vec<&str> = log.iter().map(|request| request.header("x-ms-lease-action")).collect();
     assert_eq!(actions.concat(), "acquirerelease");
+    assert!(log.iter().all(|request| !request.target.contains("?&")));
     drop(log);
     assert!(service.blob.lock().unwrap().lease.is_none());
     let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
@@ -125,4 +126,26 @@ async fn a_copy_whose_start_was_repeated_is_waited_for() {
     });
     let refused = store.copy(&ImageRef::live("tv"), "other", &|_, _| {}).await;
     assert!(matches!(refused, Err(StoreError::AlreadyExists { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_whose_answer_got_lost_is_taken_once() {
+    let service = Service::start(1 << 20).await;
+    let store = scripted_store(&service, |_| {});
+    lose_first(&service, |request| request.target.contains("comp=snapshot"));
+    let taken = store.snapshot("tv", Some("before")).await.unwrap();
+    assert_eq!(service.count(|request| request.target.contains("comp=snapshot")), 2);
+    let snapshots = service.blob.lock().unwrap().snapshots.clone();
+    assert_eq!(snapshots.len(), 1, "{snapshots:?}");
+    assert_eq!(snapshots[0].0, taken.id);
+}
+
+#[tokio::test]
+async fn an_image_whose_deletion_was_repeated_is_deleted() {
+    let service = Service::start(1 << 20).await;
+    let store = scripted_store(&service, |_| {});
+    lose_first(&service, |request| request.method == "DELETE");
+    store.delete("tv", false).await.unwrap();
+    let gone = store.delete("tv", false).await;
+    assert!(matches!(gone, Err(StoreError::NotFound { .. })), "{gone:?}");
 }

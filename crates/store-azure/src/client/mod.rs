@@ -129,16 +129,25 @@ impl Client {
 
     /// As [`send`](Self::send), with a deadline given.
     pub(crate) async fn send_by(&self, request: &Request, deadline: Instant) -> Result<Answer> {
+        self.send_in_doubt(request, deadline).await.0
+    }
+
+    /// As [`send_by`](Self::send_by), and whether the fate of any attempt but the one that was answered is unknown.
+    pub(crate) async fn send_in_doubt(&self, request: &Request, deadline: Instant) -> (Result<Answer>, bool) {
         let mut retry = Retry::new(deadline);
+        let mut doubtful = false;
         loop {
             let failure = match self.slot(deadline).await {
                 Ok(slot) => match self.attempt(slot, request, deadline).await {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => return (Ok(answer), doubtful),
                     Err(failure) => failure,
                 },
                 Err(failure) => failure,
             };
-            retry.after(failure).await?;
+            doubtful |= failure.unknown;
+            if let Err(error) = retry.after(failure).await {
+                return (Err(error), doubtful);
+            }
         }
     }
 
@@ -229,6 +238,7 @@ impl Client {
 
     async fn exchange(&self, request: &Request, url: url::Url, headers: HeaderMap) -> Result<Answer, Failure> {
         let mut message = reqwest::Request::new(request.method.clone(), url);
+        let authorization = headers.get(header::AUTHORIZATION).cloned();
         *message.headers_mut() = headers;
         match request.body.segments() {
             [] => {}
@@ -249,7 +259,7 @@ impl Client {
         })?;
         let status = response.status();
         if !status.is_success() {
-            return Err(self.refusal(request, response).await);
+            return Err(self.refusal(request, response, authorization).await);
         }
         let headers = std::mem::take(response.headers_mut());
         let body = self.body(request, &mut response, &headers).await?;
@@ -299,13 +309,18 @@ impl Client {
     }
 
     /// Puts an error answer into words, and decides whether the same request may be sent again.
-    async fn refusal(&self, request: &Request, response: reqwest::Response) -> Failure {
+    async fn refusal(
+        &self,
+        request: &Request,
+        response: reqwest::Response,
+        authorization: Option<HeaderValue>,
+    ) -> Failure {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = bounded_body(response, 64 << 10, &request.object)
             .await
             .unwrap_or_default();
         if let (http::StatusCode::UNAUTHORIZED, Credential::Bearer(tokens)) = (status, &self.credential) {
-            tokens.invalidate();
+            tokens.refused(authorization.as_ref());
         }
         answer::failure(&request.object, status, &headers, &body.into_bytes(), &self.credential)
     }

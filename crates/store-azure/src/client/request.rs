@@ -44,6 +44,9 @@ impl Request {
 
     /// Adds parameters to the query; values are encoded here.
     pub(crate) fn query(mut self, pairs: &[(&str, &str)]) -> Self {
+        if pairs.is_empty() {
+            return self;
+        }
         let mut query = self.url.query().map(|query| format!("{query}&")).unwrap_or_default();
         for (at, (name, value)) in pairs.iter().enumerate() {
             if at > 0 {

@@ -2,12 +2,14 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
+use http::HeaderValue;
 use serde::Deserialize;
+use tokio::sync::watch;
 use url::Url;
 
 use crate::{
@@ -36,9 +38,22 @@ pub trait TokenSource: Send + Sync + 'static {
 
 /// Keeps the token of a source and renews it in time.
 pub struct TokenCache {
+    shared: Arc<Shared>,
+}
+
+/// What the callers share with the task that fetches.
+struct Shared {
     source: Box<dyn TokenSource>,
-    current: Mutex<Option<AccessToken>>,
-    renewing: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<AccessToken>,
+    /// The fetch under way; it says how it went when it ends.
+    fetching: Option<watch::Receiver<Option<Result<Secret>>>>,
+    /// Since when, how often in a row, and why fetching failed.
+    failed: Option<(Instant, u32, AzureError)>,
 }
 
 impl fmt::Debug for TokenCache {
@@ -51,52 +66,118 @@ impl fmt::Debug for TokenCache {
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// A token with less than this left is not used any more.
 const UNUSABLE_BEFORE: Duration = Duration::from_secs(20);
+/// Pause after the first fetch that failed; doubled for every further one.
+const BACK_OFF: Duration = Duration::from_millis(500);
+/// Longest pause while there is no token at all, and while the old one can be used yet.
+const LONGEST_BACK_OFF: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
 
 impl TokenCache {
     /// A cache in front of `source`.
     #[must_use]
     pub fn new(source: impl TokenSource) -> Arc<Self> {
-        Arc::new(Self {
+        let shared = Shared {
             source: Box::new(source),
-            current: Mutex::new(None),
-            renewing: tokio::sync::Mutex::new(()),
+            state: Mutex::default(),
+        };
+        Arc::new(Self {
+            shared: Arc::new(shared),
         })
     }
 
-    /// A token that is good for a while. One caller fetches, the others go on with the old one while it lasts.
+    /// A token that is good for a while. One task fetches, however many ask; while the old token lasts nobody waits.
     pub async fn get(&self) -> Result<Secret> {
-        if let Some(token) = self.lasting(RENEW_BEFORE) {
-            return Ok(token);
-        }
-        let usable = self.lasting(UNUSABLE_BEFORE);
-        let _turn = match (self.renewing.try_lock(), usable.clone()) {
-            (Ok(turn), _) => turn,
-            (Err(_), Some(token)) => return Ok(token),
-            (Err(_), None) => self.renewing.lock().await,
-        };
-        if let Some(token) = self.lasting(RENEW_BEFORE) {
-            return Ok(token);
-        }
-        match (self.source.token().await, usable) {
-            (Ok(fresh), _) => {
-                let token = fresh.token.clone();
-                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
-                Ok(token)
+        let mut fetching = {
+            let mut state = self.shared.state();
+            if let Some(token) = state.lasting(RENEW_BEFORE) {
+                return Ok(token);
             }
-            (Err(_), Some(token)) => Ok(token),
-            (Err(error), None) => Err(error),
+            let usable = state.lasting(UNUSABLE_BEFORE);
+            match (state.pause(usable.is_some()), usable) {
+                (Some(_), Some(token)) => return Ok(token),
+                (Some(error), None) => return Err(error),
+                (None, usable) => {
+                    let fetching = self.fetch(&mut state);
+                    if let Some(token) = usable {
+                        return Ok(token);
+                    }
+                    fetching
+                }
+            }
+        };
+        let cut_short = || AzureError::unreachable("token", "fetching it was cut short");
+        let fetched = fetching.wait_for(Option::is_some).await.map_err(|_| cut_short())?;
+        fetched.clone().unwrap_or_else(|| Err(cut_short()))
+    }
+
+    /// Joins the fetch that is under way, or starts one. It does not end with the request that needs it.
+    fn fetch(&self, state: &mut State) -> watch::Receiver<Option<Result<Secret>>> {
+        let under_way = state.fetching.as_ref().filter(|fetch| fetch.has_changed().is_ok());
+        if let Some(fetch) = under_way {
+            return fetch.clone();
         }
+        let (sender, receiver) = watch::channel(None);
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let fetched = shared.source.token().await;
+            let told = fetched.as_ref().map(|fresh| fresh.token.clone()).map_err(Clone::clone);
+            shared.state().fetched(fetched);
+            sender.send_replace(Some(told));
+        });
+        state.fetching = Some(receiver.clone());
+        receiver
     }
 
     /// Forgets the token: the service did not accept it.
     pub fn invalidate(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.state().current = None;
     }
 
+    /// Forgets the token that was sent in the header `Authorization`, unless there is a newer one.
+    pub(crate) fn refused(&self, authorization: Option<&HeaderValue>) {
+        let sent = authorization
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let mut state = self.shared.state();
+        if state.current.as_ref().map(|current| current.token.expose()) == sent {
+            state.current = None;
+        }
+    }
+}
+
+impl Shared {
+    /// A change of state is whole whatever panics elsewhere.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     fn lasting(&self, at_least: Duration) -> Option<Secret> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = current.as_ref()?;
+        let token = self.current.as_ref()?;
         (token.expires > Instant::now() + at_least).then(|| token.token.clone())
+    }
+
+    /// Why nothing is fetched just now: it failed a moment ago.
+    fn pause(&self, usable: bool) -> Option<AzureError> {
+        let (at, times, error) = self.failed.as_ref()?;
+        let (without, with) = LONGEST_BACK_OFF;
+        let longest = if usable { with } else { without };
+        let pause = longest.min(BACK_OFF * 2u32.saturating_pow((times - 1).min(10)));
+        (at.elapsed() < pause).then(|| error.clone())
+    }
+
+    fn fetched(&mut self, fetched: Result<AccessToken>) {
+        self.fetching = None;
+        match fetched {
+            Ok(fresh) => {
+                self.current = Some(fresh);
+                self.failed = None;
+            }
+            Err(error) => {
+                let times = self.failed.as_ref().map_or(0, |(_, times, _)| *times);
+                self.failed = Some((Instant::now(), times.saturating_add(1), error));
+            }
+        }
     }
 }
 
@@ -225,6 +306,8 @@ impl TokenSource for ClientCredentials {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures::FutureExt;
+
     use super::*;
 
     struct Counting {
@@ -265,11 +348,58 @@ mod tests {
             calls: calls.clone(),
             lifetime: Duration::from_secs(200),
         });
-        cache.get().await.unwrap();
-        assert_eq!(
-            cache.get().await.unwrap().expose(),
-            "token-1",
-            "less than five minutes left"
-        );
+        // Less than five minutes left: it is renewed, and nobody waits for that.
+        assert_eq!(cache.get().await.unwrap().expose(), "token-0");
+        assert_eq!(cache.get().await.unwrap().expose(), "token-0");
+        while cache.get().await.unwrap().expose() == "token-0" {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fetch_outlives_the_request_that_asked_for_it() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let cache = TokenCache::new(Counting {
+            calls: calls.clone(),
+            lifetime: Duration::from_secs(3600),
+        });
+        drop(Box::pin(cache.get()).now_or_never());
+        assert_eq!(cache.get().await.unwrap().expose(), "token-0");
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_an_old_token_keeps_the_new_one() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let cache = TokenCache::new(Counting {
+            calls,
+            lifetime: Duration::from_secs(3600),
+        });
+        assert_eq!(cache.get().await.unwrap().expose(), "token-0");
+        let header = |token: &str| HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+        cache.refused(Some(&header("token-0")));
+        assert_eq!(cache.get().await.unwrap().expose(), "token-1");
+        cache.refused(Some(&header("token-0")));
+        assert_eq!(cache.get().await.unwrap().expose(), "token-1");
+    }
+
+    struct Failing(Arc<AtomicUsize>);
+
+    #[async_trait]
+    impl TokenSource for Failing {
+        async fn token(&self) -> Result<AccessToken> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(AzureError::unreachable("Microsoft Entra ID", "it answered 503"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_is_not_asked_by_every_request() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let cache = TokenCache::new(Failing(calls.clone()));
+        for _ in 0..100 {
+            assert!(cache.get().await.unwrap_err().to_string().contains("503"));
+        }
+        assert!(calls.load(Ordering::Relaxed) < 50, "there are pauses in between");
     }
 }

@@ -19,6 +19,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::error::{AzureError, Result};
 
 /// The state of the machine.
@@ -50,6 +52,9 @@ pub(crate) struct Ticket<'a> {
 #[async_trait::async_trait]
 pub(crate) trait Raise: Sync {
     async fn raise(&self, to: u64) -> Result<u64>;
+
+    /// When the request that needs it must be done.
+    fn deadline(&self) -> Instant;
 }
 
 impl Epoch {
@@ -78,7 +83,8 @@ impl Epoch {
         if let Some(number) = self.clean() {
             return Ok(number);
         }
-        let _turn = self.raising.lock().await;
+        let late = |_| AzureError::unreachable("sequence number", "an earlier request is still raising it");
+        let _turn = timeout_at(raise.deadline(), self.raising.lock()).await.map_err(late)?;
         let number = match *self.state() {
             State::Clean(number) => return Ok(number),
             State::Dirty(number) => number,
@@ -162,6 +168,10 @@ mod tests {
                 return Err(AzureError::unreachable("blob", "gone"));
             }
             Ok(self.number.fetch_max(to, Ordering::Relaxed).max(to))
+        }
+
+        fn deadline(&self) -> Instant {
+            Instant::now() + std::time::Duration::from_secs(15)
         }
     }
 

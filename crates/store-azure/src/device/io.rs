@@ -15,7 +15,7 @@ use super::{
 use crate::{
     client::{Failure, Retry},
     error::AzureError,
-    service::{Blob, PageWrite, content_md5},
+    service::{Blob, PageWrite},
 };
 
 /// A hole shorter than this inside a read is fetched along: a request costs more than its bytes.
@@ -41,6 +41,10 @@ impl Raise for Raiser<'_> {
             .raise_sequence_number(to, Some(self.lease), self.deadline)
             .await
     }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
 }
 
 impl Inner {
@@ -49,6 +53,17 @@ impl Inner {
         if len == 0 {
             return Ok(Payload::new());
         }
+        let payload = self.read_range(offset, len, deadline).await?;
+        // The disk may have become smaller meanwhile, and what was read be the footer of its image.
+        self.within(&(offset..offset + u64::from(len)))?;
+        // A write that was given up meanwhile may not take effect after this read, which did not see it.
+        if let Mode::Owner { ownership, epoch } = &self.mode {
+            self.settle(ownership, epoch, deadline).await?;
+        }
+        Ok(payload)
+    }
+
+    async fn read_range(&self, offset: u64, len: u32, deadline: Instant) -> Result<Payload> {
         let end = offset + u64::from(len);
         let hole = self.exclusive() && self.map().is_hole(offset, end);
         if let Mode::Owner { ownership, epoch } = &self.mode {
@@ -108,8 +123,23 @@ impl Inner {
     async fn read_piece(&self, piece: Range<u64>, deadline: Instant) -> Result<Payload> {
         let length = (piece.end - piece.start) as u32;
         let md5 = length <= self.io.md5_reads_up_to;
-        let result = self.blob.read_pages(piece.start, length, md5, deadline).await;
-        result.map_err(|error| self.failed(error))
+        let Mode::Owner { ownership, .. } = &self.mode else {
+            let result = self.blob.read_pages(piece.start, length, md5, deadline).await;
+            return result.map_err(|error| self.failed_at(error, &piece));
+        };
+        let mut retry = Retry::new(deadline);
+        loop {
+            let lease = Some(ownership.lease());
+            match self.blob.read_leased(piece.start, length, md5, lease, deadline).await {
+                Ok(payload) => return Ok(payload),
+                // What may be sent again was, except where the lease must be renewed first.
+                Err(error) => retry
+                    .after(self.refused(error))
+                    .await
+                    .map_err(|error| self.failed_at(error, &piece))?,
+            }
+            ownership.check(deadline).await?;
+        }
     }
 
     pub(super) async fn write(&self, offset: u64, data: Payload) -> Result<()> {
@@ -119,8 +149,7 @@ impl Inner {
         let deadline = self.blob.client().deadline();
         let range = offset..offset + data.len() as u64;
         let writes = split_write(offset, data, self.io.request_size);
-        let clears = writes.iter().any(|write| write.data.is_none());
-        let _guard = self.lock(range, clears, deadline).await?;
+        let _guard = self.lock(range, deadline).await?;
         self.put_all(writes, deadline).await
     }
 
@@ -129,7 +158,7 @@ impl Inner {
             return Ok(());
         }
         let deadline = self.blob.client().deadline();
-        let _guard = self.lock(offset..offset + len, true, deadline).await?;
+        let _guard = self.lock(offset..offset + len, deadline).await?;
         let writes = pieces(offset..offset + len, MAX_CLEAR)
             .map(|piece| PageWrite {
                 offset: piece.start,
@@ -140,16 +169,26 @@ impl Inner {
         self.put_all(writes, deadline).await
     }
 
-    async fn lock(&self, range: Range<u64>, alone: bool, deadline: Instant) -> Result<RangeGuard> {
-        let lock = async {
-            if alone {
-                self.ranges.exclusive(range).await
-            } else {
-                self.ranges.shared(range).await
-            }
-        };
+    /// Waits for earlier requests on the range. No two writes of the same sectors are ever under way: the later one
+    /// could be acknowledged and then be overwritten by another attempt at the earlier one.
+    async fn lock(&self, range: Range<u64>, deadline: Instant) -> Result<RangeGuard> {
         let late = |_| BlockError::unreachable(&self.name, "earlier requests on the same range are still waiting");
-        timeout_at(deadline, lock).await.map_err(late)
+        let lock = self.ranges.exclusive(range.clone());
+        let guard = timeout_at(deadline, lock).await.map_err(late)?;
+        // One of them may have made the disk smaller.
+        self.within(&range)?;
+        Ok(guard)
+    }
+
+    fn within(&self, range: &Range<u64>) -> Result<()> {
+        if range.end <= self.monitor.size() {
+            return Ok(());
+        }
+        Err(self.out_of_range(range))
+    }
+
+    fn out_of_range(&self, range: &Range<u64>) -> BlockError {
+        BlockError::out_of_range(&self.name, range.start, range.end - range.start, self.monitor.size())
     }
 
     async fn put_all(&self, mut writes: SmallVec<[PageWrite; 8]>, deadline: Instant) -> Result<()> {
@@ -179,20 +218,15 @@ impl Inner {
         let Mode::Owner { ownership, epoch } = &self.mode else {
             return Err(BlockError::read_only(&self.name));
         };
-        // Once for all attempts, and before a place among the requests in flight is taken.
-        let md5 = match &write.data {
-            Some(data) if self.io.md5_writes => {
-                let late = |_| BlockError::unreachable(&self.name, "this device is too busy to sum up what is written");
-                Some(timeout_at(deadline, content_md5(data)).await.map_err(late)?)
-            }
-            _ => None,
-        };
         let mut retry = Retry::new(deadline);
         loop {
             ownership.check(deadline).await?;
-            match self.put_once(write, md5.as_deref(), ownership, epoch, deadline).await {
+            match self.put_once(write, ownership, epoch, deadline).await {
                 Ok(()) => break,
-                Err(failure) => retry.after(failure).await.map_err(|error| self.failed(error))?,
+                Err(failure) => retry
+                    .after(failure)
+                    .await
+                    .map_err(|error| self.failed_at(error, &(write.offset..write.offset + write.length)))?,
             }
         }
         if write.data.is_none() {
@@ -204,7 +238,6 @@ impl Inner {
     async fn put_once(
         &self,
         write: &PageWrite,
-        md5: Option<&str>,
         ownership: &Ownership,
         epoch: &Epoch,
         deadline: Instant,
@@ -214,7 +247,9 @@ impl Inner {
         let raiser = self.raiser(ownership, deadline);
         let ticket = epoch.ticket(&raiser).await.map_err(|error| self.refused(error))?;
         let number = ticket.number();
-        let request = self.blob.put_pages(write, md5, Some(ownership.lease()), number);
+        let request = self
+            .blob
+            .put_pages(write, self.io.md5_writes, Some(ownership.lease()), number);
         let request = request.map_err(Failure::refused)?;
         match client.attempt(slot, &request, deadline).await {
             Ok(_) => {
@@ -254,6 +289,16 @@ impl Inner {
         Failure {
             retry: doubtful,
             ..Failure::refused(error)
+        }
+    }
+
+    /// As [`failed`](Self::failed); where the service knows no such range, the blob was made smaller by somebody.
+    fn failed_at(&self, error: AzureError, range: &Range<u64>) -> BlockError {
+        match &error {
+            AzureError::Conflict { code, .. } if matches!(code.as_str(), "InvalidRange" | "InvalidPageRange") => {
+                self.out_of_range(range)
+            }
+            _ => self.failed(error),
         }
     }
 

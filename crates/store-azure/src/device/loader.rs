@@ -9,13 +9,15 @@ use crate::error::AzureError;
 
 /// Pause before an unreachable service is asked again.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Pause before one is asked again that answered, but of no use.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// How far the loader is, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loading {
     /// Everything below is known.
     To(u64),
-    /// It gave up: what is not known stays unknown.
+    /// The service gives no list: what is not known stays unknown until it does.
     Failed,
 }
 
@@ -35,21 +37,27 @@ pub(super) async fn load(inner: Arc<Inner>) {
             Ok(list) => {
                 let last = list.ranges.last().map_or(from, |&(_, end)| end);
                 let to = if list.next.is_some() { last } else { size };
-                let mut map = inner.map();
-                for &(start, end) in &list.ranges {
-                    map.mark_data(start.max(from), end.min(size));
+                {
+                    let mut map = inner.map();
+                    for &(start, end) in &list.ranges {
+                        map.mark_data(start.max(from), end.min(size));
+                    }
+                    map.set_known_to(to.min(inner.blob_length()).max(from));
                 }
-                map.set_known_to(to.min(inner.blob_length()).max(from));
-                drop(map);
                 inner.loading.send_replace(Loading::To(to));
                 // The range of the next request starts where this list ended; a marker belongs to the old range.
-                marker = if list.ranges.is_empty() { list.next } else { None };
+                marker = if to > from { None } else { list.next };
+                if to <= from && !list.ranges.is_empty() {
+                    // Ranges that were not asked for.
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
             Err(AzureError::Unreachable { .. }) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
                 warn!(disk = %inner.name, %error, "cannot list which parts hold data; holes are read like data");
                 inner.loading.send_replace(Loading::Failed);
-                return;
+                marker = None;
+                tokio::time::sleep(LONG_PAUSE).await;
             }
         }
     }

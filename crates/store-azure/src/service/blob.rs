@@ -216,13 +216,24 @@ impl Blob {
 
     /// Takes a snapshot; returns its id, a time. With `metadata` the snapshot gets that instead of the blob's own.
     pub async fn snapshot(&self, metadata: Option<&Metadata>) -> Result<String> {
+        self.try_snapshot(metadata).await.0
+    }
+
+    /// As [`snapshot`](Self::snapshot), and whether there may be others than the one returned: an attempt got lost.
+    pub(crate) async fn try_snapshot(&self, metadata: Option<&Metadata>) -> (Result<String>, bool) {
         let mut request = self.request(Method::PUT, &[("comp", "snapshot")]);
         if let Some(metadata) = metadata {
-            request = with_metadata(request, metadata)?;
+            request = match with_metadata(request, metadata) {
+                Ok(request) => request,
+                Err(error) => return (Err(error), false),
+            };
         }
-        let answer = self.client.send(&request).await?;
-        let id = answer.header("x-ms-snapshot").map(str::to_owned);
-        id.ok_or_else(|| AzureError::protocol(&*self.label, "a snapshot without a name"))
+        let (answer, doubtful) = self.client.send_in_doubt(&request, self.client.deadline()).await;
+        let id = answer.and_then(|answer| {
+            let id = answer.header("x-ms-snapshot").map(str::to_owned);
+            id.ok_or_else(|| AzureError::protocol(&*self.label, "a snapshot without a name"))
+        });
+        (id, doubtful)
     }
 
     /// Deletes the blob, with its snapshots if told so, or this snapshot. Fails while somebody leases it.
@@ -231,6 +242,10 @@ impl Blob {
         if with_snapshots && self.snapshot.is_none() {
             request = request.fixed("x-ms-delete-snapshots", "include");
         }
-        self.client.send(&request).await.map(|_| ())
+        match self.client.send_in_doubt(&request, self.client.deadline()).await {
+            // The attempt whose answer got lost did it.
+            (Err(AzureError::NotFound { .. }), true) => Ok(()),
+            (done, _) => done.map(|_| ()),
+        }
     }
 }

@@ -4,7 +4,6 @@ mod blob;
 mod containers;
 mod copy;
 mod lease;
-mod md5;
 mod pages;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,7 +15,6 @@ pub(crate) use blob::check_size;
 pub use blob::{BlobProperties, LeaseState, MAX_BLOB_SIZE, PAGE};
 pub use copy::CopyState;
 pub use lease::LEASE_SECONDS;
-pub(crate) use md5::content_md5;
 pub(crate) use pages::MAX_MD5_RANGE;
 pub use pages::{MAX_PUT, PageWrite};
 
@@ -136,11 +134,10 @@ impl Blob {
     }
 
     fn request(&self, method: Method, query: &[(&str, &str)]) -> Request {
-        let request = Request::new(method, self.url.clone(), self.label.clone());
+        let request = Request::new(method, self.url.clone(), self.label.clone()).query(query);
         match &self.snapshot {
-            Some(snapshot) => request.query(query).query(&[("snapshot", snapshot)]),
-            None if query.is_empty() => request,
-            None => request.query(query),
+            Some(snapshot) => request.query(&[("snapshot", snapshot)]),
+            None => request,
         }
     }
 }

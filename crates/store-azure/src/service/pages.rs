@@ -109,6 +109,10 @@ impl Blob {
             )));
         }
         match text("content-md5").filter(|_| md5) {
+            None if md5 => Err(Failure::lost(AzureError::protocol(
+                &*self.label,
+                "no MD5 came with the data although one was asked for; a proxy may remove it: set md5_reads_up_to = 0",
+            ))),
             Some(expected) if expected != md5_base64(body) => Err(Failure {
                 retry: true,
                 ..Failure::refused(AzureError::corrupt(

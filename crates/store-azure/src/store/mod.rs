@@ -10,7 +10,7 @@ use block::{
     BlockDevice, Disk,
     store::{CreateOptions, Finding, ImageInfo, ImageRef, OpenOptions, Progress, Result, Snapshot, Store, StoreError},
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
@@ -137,17 +137,18 @@ impl AzureStore {
             .map_err(|error| error.into_store(name))
     }
 
-    async fn entry_info(&self, entry: BlobEntry) -> Result<ImageInfo> {
-        let blob = self.blob(&entry.name, None)?;
+    async fn entry_info(&self, entry: BlobEntry) -> ImageInfo {
         let vhd_like = entry.length % AZURE_UNIT == FOOTER;
-        let format = match self.config.format {
-            Some(format) => Ok(format),
-            None if !vhd_like => Ok(Format::Raw),
-            None => detect(&blob, entry.length, &entry.metadata, None).await,
+        let format = match (self.container.blob(&entry.name, None), self.config.format) {
+            // Somebody else's name; their blob must not hide the others.
+            (Err(error), _) => Err(error),
+            (_, Some(format)) => Ok(format),
+            (_, None) if !vhd_like => Ok(Format::Raw),
+            (Ok(blob), None) => detect(&blob, entry.length, &entry.metadata, None).await,
         };
         let mut details = details(&entry.etag, &entry.metadata);
         let (format, size) = named_format(format, entry.length, &mut details);
-        Ok(ImageInfo {
+        ImageInfo {
             name: entry.name,
             size,
             allocated: None,
@@ -157,7 +158,7 @@ impl AzureStore {
                 .then(|| describe_owner(&entry.metadata).unwrap_or_else(|| "somebody".to_owned())),
             modified: entry.modified,
             details,
-        })
+        }
     }
 
     async fn blob_info(&self, blob: &Blob) -> crate::error::Result<ImageInfo> {
@@ -223,6 +224,34 @@ impl AzureStore {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Takes one snapshot, also when the answer to an attempt gets lost.
+    async fn snapshot_once(&self, blob: &Blob, mut metadata: Metadata) -> crate::error::Result<String> {
+        let creation = Uuid::new_v4().to_string();
+        metadata.insert(CREATION.to_owned(), creation.clone());
+        let (taken, doubtful) = blob.try_snapshot(Some(&metadata)).await;
+        if !doubtful {
+            return taken;
+        }
+        let entries = self.container.blobs(blob.name(), true).await;
+        let mut ours = entries
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|entry| entry.name == blob.name() && entry.metadata.get(CREATION) == Some(&creation))
+            .filter_map(|entry| entry.snapshot);
+        let id = match (taken, ours.next()) {
+            (_, Some(first)) => first,
+            (taken, None) => return taken,
+        };
+        for another in ours {
+            let _ = self
+                .container
+                .blob(blob.name(), Some(&another))?
+                .delete(false, None)
+                .await;
+        }
+        Ok(id)
     }
 
     async fn delete_blob(&self, blob: &Blob, with_snapshots: bool) -> crate::error::Result<()> {
@@ -314,7 +343,7 @@ impl Store for AzureStore {
         let infos = stream::iter(entries)
             .map(|entry| self.entry_info(entry))
             .buffer_unordered(LOOK_AT);
-        let mut infos: Vec<ImageInfo> = infos.try_collect().await?;
+        let mut infos: Vec<ImageInfo> = infos.collect().await;
         infos.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(infos)
     }
@@ -397,12 +426,9 @@ impl Store for AzureStore {
         let take = async {
             let properties = blob.properties().await?;
             properties.check_page_blob(blob.label())?;
-            let metadata = label.map(|label| {
-                let mut metadata = properties.metadata.clone();
-                metadata.insert(LABEL.to_owned(), encode(label));
-                metadata
-            });
-            let id = blob.snapshot(metadata.as_ref()).await?;
+            let mut metadata = properties.metadata.clone();
+            metadata.extend(label.map(|label| (LABEL.to_owned(), encode(label))));
+            let id = self.snapshot_once(&blob, metadata).await?;
             Ok(Snapshot {
                 created: OffsetDateTime::parse(&id, &Rfc3339).ok(),
                 id,

@@ -24,6 +24,8 @@ pub struct Blob {
     pub copy: Option<String>,
     /// How often somebody must look at the copy until it has ended.
     pub copy_looks: usize,
+    /// Its snapshots: name and metadata.
+    pub snapshots: Vec<(String, BTreeMap<String, String>)>,
 }
 
 impl Blob {
@@ -40,6 +42,7 @@ impl Blob {
             created: "Sat, 31 Jan 2026 12:00:00 GMT".to_owned(),
             copy: None,
             copy_looks: 0,
+            snapshots: Vec::new(),
         }
     }
 
@@ -116,6 +119,40 @@ impl Blob {
                     answer = answer.with(&format!("x-ms-meta-{key}"), value);
                 }
                 answer
+            }
+            ("PUT", target) if target.contains("comp=snapshot") => {
+                let id = format!("2026-01-31T12:00:0{}.0000000Z", blob.snapshots.len());
+                blob.snapshots.push((id.clone(), metadata_of(request)));
+                Answer::new(201).with("x-ms-snapshot", &id)
+            }
+            ("DELETE", target) if target.contains("snapshot=") => {
+                blob.snapshots
+                    .retain(|(id, _)| !target.contains(&id.replace(':', "%3A")) && !target.contains(id));
+                Answer::new(202)
+            }
+            ("DELETE", _) => {
+                blob.exists = false;
+                Answer::new(202)
+            }
+            ("GET", target) if target.contains("comp=list") => {
+                let mut body = "<EnumerationResults><Blobs>".to_owned();
+                for (id, metadata) in &blob.snapshots {
+                    body += &format!("<Blob><Name>tv</Name><Snapshot>{id}</Snapshot><Properties>");
+                    body += &format!(
+                        "<Content-Length>{}</Content-Length><BlobType>PageBlob</BlobType>",
+                        blob.data.len()
+                    );
+                    body += "</Properties><Metadata>";
+                    for (key, value) in metadata {
+                        body += &format!("<{key}>{value}</{key}>");
+                    }
+                    body += "</Metadata></Blob>";
+                }
+                body += "</Blobs><NextMarker/></EnumerationResults>";
+                Answer {
+                    body: body.into_bytes(),
+                    ..Answer::new(200)
+                }
             }
             ("PUT", target) if target.contains("comp=metadata") => {
                 blob.metadata = metadata_of(request);
