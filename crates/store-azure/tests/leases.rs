@@ -127,10 +127,9 @@ async fn a_new_blob_of_an_old_name_gets_another_lease_id() {
     let board = |settings: &mut store_azure::OpenSettings| settings.identity = Some("board".to_owned());
     let mut ids = Vec::new();
     for created in ["Sat, 31 Jan 2026 12:00:00 GMT", "Sun, 01 Feb 2026 12:00:00 GMT"] {
-        let mut blob = service.blob.lock().unwrap();
-        *blob = support::rules::Blob::new(1 << 20);
-        blob.created = created.to_owned();
-        drop(blob);
+        let mut fresh = support::rules::Blob::new(1 << 20);
+        created.clone_into(&mut fresh.created);
+        *service.blob.lock().unwrap() = fresh;
         let disk = scripted(&service, |_| {}, board).await.unwrap();
         ids.extend(disk.lease_id().map(str::to_owned));
     }

@@ -27,6 +27,9 @@ const WORTH_CLEARING: u64 = 256 << 10;
 /// Longest clear in one request: more would take the service longer than a request may.
 const MAX_CLEAR: u64 = 1 << 30;
 
+/// How often a write that our own raise refused is sent again at once, before it pauses like any other.
+const AT_ONCE: u32 = 4;
+
 /// Raises the sequence number of a leased blob.
 pub(super) struct Raiser<'a> {
     pub(super) blob: &'a Blob,
@@ -53,17 +56,18 @@ impl Inner {
         if len == 0 {
             return Ok(Payload::new());
         }
-        let payload = self.read_range(offset, len, deadline).await?;
+        let (payload, asked) = self.read_range(offset, len, deadline).await?;
         // The disk may have become smaller meanwhile, and what was read be the footer of its image.
         self.within(&(offset..offset + u64::from(len)))?;
         // A write that was given up meanwhile may not take effect after this read, which did not see it.
-        if let Mode::Owner { ownership, epoch } = &self.mode {
+        if let (Mode::Owner { ownership, epoch }, true) = (&self.mode, asked) {
             self.settle(ownership, epoch, deadline).await?;
         }
         Ok(payload)
     }
 
-    async fn read_range(&self, offset: u64, len: u32, deadline: Instant) -> Result<Payload> {
+    /// What the range holds, and whether the service was asked for it.
+    async fn read_range(&self, offset: u64, len: u32, deadline: Instant) -> Result<(Payload, bool)> {
         let end = offset + u64::from(len);
         let hole = self.exclusive() && self.map().is_hole(offset, end);
         if let Mode::Owner { ownership, epoch } = &self.mode {
@@ -74,7 +78,7 @@ impl Inner {
             }
         }
         if hole {
-            return Ok(Payload::zeroes(len as usize));
+            return Ok((Payload::zeroes(len as usize), false));
         }
         let runs = if self.exclusive() {
             self.map().runs(offset, end, WORTH_SKIPPING, usize::MAX)
@@ -90,7 +94,7 @@ impl Inner {
             }
         }
         if let [(piece, true)] = &parts[..] {
-            return self.read_piece(piece.clone(), deadline).await;
+            return Ok((self.read_piece(piece.clone(), deadline).await?, true));
         }
         let all = parts.into_iter().map(|(piece, data)| async move {
             if data {
@@ -103,7 +107,7 @@ impl Inner {
         for part in try_join_all(all).await? {
             whole.append(part);
         }
-        Ok(whole)
+        Ok((whole, true))
     }
 
     /// Makes sure that no write of unknown fate is left.
@@ -219,10 +223,15 @@ impl Inner {
             return Err(BlockError::read_only(&self.name));
         };
         let mut retry = Retry::new(deadline);
+        let mut refused = 0;
         loop {
             ownership.check(deadline).await?;
             match self.put_once(write, ownership, epoch, deadline).await {
                 Ok(()) => break,
+                // The service is well; the next ticket brings the number that it wants.
+                Err(failure) if matches!(failure.error, AzureError::SequenceNumber { .. }) && refused < AT_ONCE => {
+                    refused += 1;
+                }
                 Err(failure) => retry
                     .after(failure)
                     .await
