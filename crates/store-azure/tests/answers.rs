@@ -260,3 +260,23 @@ async fn endless_and_broken_lists_of_ranges_leave_the_content_right() {
         assert_eq!(read(&disk, 0, 4096).await, data);
     }
 }
+
+#[tokio::test]
+async fn a_list_that_does_not_get_on_is_not_asked_for_in_a_loop() {
+    let data = random(7, 4096);
+    let service = service_with(&data).await;
+    let is_list = |request: &Request| request.target.contains("comp=pagelist");
+    let stuck = "<PageList><PageRange><Start>0</Start><End>511</End></PageRange><NextMarker>on</NextMarker></PageList>";
+    first(&service, usize::MAX, is_list, move || {
+        Fate::Instead(Answer {
+            body: stuck.as_bytes().to_vec(),
+            ..Answer::new(200)
+        })
+    });
+    let disk = scripted(&service, |_| {}, |_| {}).await.unwrap();
+    until("the list was asked for again", || service.count(is_list) >= 2).await;
+    for _ in 0..50 {
+        assert_eq!(read(&disk, 0, 4096).await, data);
+    }
+    assert!(service.count(is_list) < 10, "{}", service.count(is_list));
+}

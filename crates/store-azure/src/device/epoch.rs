@@ -232,4 +232,17 @@ mod tests {
         epoch.refused(5);
         assert_eq!(epoch.settle(&service).await, Ok(90));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_raise_of_another_beyond_its_deadline() {
+        let (epoch, service) = (Epoch::new(5), Service::default());
+        epoch.refused(5);
+        let turn = epoch.raising.lock().await;
+        assert!(matches!(
+            epoch.settle(&service).await,
+            Err(AzureError::Unreachable { .. })
+        ));
+        drop(turn);
+        assert_eq!(epoch.settle(&service).await, Ok(6));
+    }
 }
