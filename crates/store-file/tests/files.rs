@@ -191,10 +191,26 @@ async fn a_mounted_block_device_is_in_use() {
         assert!(matches!(error, StoreError::InUse { .. }), "{error}");
         assert!(error.to_string().contains("unmount"), "{error}");
     }
-    let first = open(path).await.unwrap();
+    let first = freed(path).await;
     assert!(matches!(refused(path).await, StoreError::InUse { .. }), "ours");
     first.close().await.unwrap();
     open(path).await.unwrap();
+}
+
+/// Opens a device that was unmounted: the kernel may let go of it a moment later.
+async fn freed(path: &str) -> FileDevice {
+    let free = async {
+        loop {
+            match open(path).await {
+                Ok(device) => return device,
+                Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), free)
+        .await
+        .expect("nobody uses the device any more")
 }
 
 #[tokio::test]
