@@ -225,7 +225,8 @@ impl Default for GadgetConfig {
     fn default() -> Self {
         Self {
             udc: None,
-            // Linux Foundation, "File-backed storage gadget" (drivers/usb/gadget/legacy/mass_storage.c).
+            // NetChip's, given to the kernel's own file storage gadget (FSG_VENDOR_ID and FSG_PRODUCT_ID in
+            // drivers/usb/gadget/legacy/mass_storage.c).
             vendor_id: 0x0525,
             product_id: 0xa4a5,
             device_release: 0x0100,

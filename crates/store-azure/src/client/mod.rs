@@ -15,6 +15,7 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, trace};
 
 pub use answer::clock_skew;
@@ -166,6 +167,31 @@ impl Client {
         }
         drop(slot);
         result
+    }
+
+    /// As [`attempt`](Self::attempt), in a task of its own: for answers that arrive in many pieces.
+    ///
+    /// A front end may run all its requests in one task, where each piece would wait for whatever that task does, and
+    /// would wake it. The request ends with the future that waits for it.
+    pub(crate) async fn attempt_apart(
+        &self,
+        slot: Slot,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let (client, request) = (self.clone(), request.clone());
+        let object = request.object.clone();
+        let task = tokio::spawn(async move { client.attempt(slot, &request, deadline).await });
+        match AbortOnDropHandle::new(task).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Failure::lost(AzureError::unreachable(
+                    &*object,
+                    "this program is ending",
+                ))),
+            },
+        }
     }
 
     /// Sends a request once, past all limits: for leases, which must not wait behind data.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     client::{Failure, Retry},
     error::AzureError,
-    service::{Blob, PageWrite},
+    service::{Blob, PageWrite, content_md5},
 };
 
 /// A hole shorter than this inside a read is fetched along: a request costs more than its bytes.
@@ -222,11 +222,19 @@ impl Inner {
         let Mode::Owner { ownership, epoch } = &self.mode else {
             return Err(BlockError::read_only(&self.name));
         };
+        // Once for all attempts, and before a place among the requests in flight is taken.
+        let md5 = match &write.data {
+            Some(data) if self.io.md5_writes => {
+                let late = |_| BlockError::unreachable(&self.name, "this device is too busy to sum up what is written");
+                Some(timeout_at(deadline, content_md5(data)).await.map_err(late)?)
+            }
+            _ => None,
+        };
         let mut retry = Retry::new(deadline);
         let mut refused = 0;
         loop {
             ownership.check(deadline).await?;
-            match self.put_once(write, ownership, epoch, deadline).await {
+            match self.put_once(write, md5.as_deref(), ownership, epoch, deadline).await {
                 Ok(()) => break,
                 // The service is well; the next ticket brings the number that it wants.
                 Err(failure) if matches!(failure.error, AzureError::SequenceNumber { .. }) && refused < AT_ONCE => {
@@ -247,6 +255,7 @@ impl Inner {
     async fn put_once(
         &self,
         write: &PageWrite,
+        md5: Option<&str>,
         ownership: &Ownership,
         epoch: &Epoch,
         deadline: Instant,
@@ -256,9 +265,7 @@ impl Inner {
         let raiser = self.raiser(ownership, deadline);
         let ticket = epoch.ticket(&raiser).await.map_err(|error| self.refused(error))?;
         let number = ticket.number();
-        let request = self
-            .blob
-            .put_pages(write, self.io.md5_writes, Some(ownership.lease()), number);
+        let request = self.blob.put_pages(write, md5, Some(ownership.lease()), number);
         let request = request.map_err(Failure::refused)?;
         match client.attempt(slot, &request, deadline).await {
             Ok(_) => {

@@ -228,6 +228,13 @@ impl BlockDevice for AzureDisk {
         }
     }
 
+    fn generation(&self) -> Option<u64> {
+        match &self.inner.mode {
+            Mode::Owner { ownership, .. } => Some(ownership.generation()),
+            Mode::Reader | Mode::Snapshot => None,
+        }
+    }
+
     fn name(&self) -> &str {
         &self.inner.name
     }

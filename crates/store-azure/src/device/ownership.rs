@@ -77,6 +77,10 @@ impl Ownership {
         &self.lease
     }
 
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     fn valid_until(&self) -> Instant {
         self.start + Duration::from_millis(self.valid_for.load(Ordering::Acquire))
     }

@@ -4,6 +4,7 @@ mod blob;
 mod containers;
 mod copy;
 mod lease;
+mod md5;
 mod pages;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,6 +16,7 @@ pub(crate) use blob::check_size;
 pub use blob::{BlobProperties, LeaseState, MAX_BLOB_SIZE, PAGE};
 pub use copy::CopyState;
 pub use lease::LEASE_SECONDS;
+pub(crate) use md5::content_md5;
 pub(crate) use pages::MAX_MD5_RANGE;
 pub use pages::{MAX_PUT, PageWrite};
 

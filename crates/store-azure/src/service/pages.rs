@@ -1,15 +1,13 @@
 //! Pages: read, write, clear, and which hold data.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use block::Payload;
-use http::{HeaderMap, Method};
-use md5::{Digest, Md5};
+use http::Method;
 use tokio::time::Instant;
 
-use super::{Blob, protocol};
+use super::{Blob, content_md5, protocol};
 use crate::{
     client::{
-        Failure, Request, Retry,
+        Answer, Failure, Request, Retry, Slot,
         xml::{self, PageList},
     },
     error::{AzureError, Result},
@@ -19,6 +17,8 @@ use crate::{
 pub const MAX_PUT: u32 = 4 << 20;
 /// Most bytes for which the service computes the MD5 of a range.
 pub(crate) const MAX_MD5_RANGE: u32 = 4 << 20;
+/// Shorter reads arrive in few pieces and are not worth a task of their own, in bytes.
+const WORTH_A_TASK: u32 = 128 << 10;
 /// Ranges asked for at once; the service sends at most 10,000.
 const RANGES_PER_PAGE: &str = "5000";
 /// Longest list of ranges: about 70 bytes each, with room.
@@ -38,7 +38,7 @@ pub struct PageWrite {
 impl Blob {
     /// Reads `length` bytes (not zero) at `offset`, as the segments that arrived.
     ///
-    /// With `md5` (at most [`MAX_MD5_RANGE`] bytes) the service sends the MD5 of the range, which is checked: a
+    /// With `md5` (at most `MAX_MD5_RANGE` bytes) the service sends the MD5 of the range, which is checked: a
     /// mismatch is tried once more and then [`Corrupt`](AzureError::Corrupt).
     pub async fn read_pages(&self, offset: u64, length: u32, md5: bool, deadline: Instant) -> Result<Payload> {
         self.read_leased(offset, length, md5, None, deadline).await
@@ -65,13 +65,11 @@ impl Blob {
         let mut retry = Retry::new(deadline);
         loop {
             let failure = match self.client.slot(deadline).await {
-                Ok(slot) => match self.client.attempt(slot, &request, deadline).await {
-                    Ok(answer) => {
-                        match self.check_range(&answer.headers, &answer.body, answer.status, offset, length, md5) {
-                            Ok(()) => return Ok(answer.body),
-                            Err(failure) => failure,
-                        }
-                    }
+                Ok(slot) => match self.fetch(slot, &request, length, deadline).await {
+                    Ok(answer) => match self.check_range(&answer, offset, length, md5).await {
+                        Ok(()) => return Ok(answer.body),
+                        Err(failure) => failure,
+                    },
                     Err(failure) => failure,
                 },
                 Err(failure) => failure,
@@ -80,20 +78,20 @@ impl Blob {
         }
     }
 
+    async fn fetch(&self, slot: Slot, request: &Request, length: u32, deadline: Instant) -> Result<Answer, Failure> {
+        if length < WORTH_A_TASK {
+            self.client.attempt(slot, request, deadline).await
+        } else {
+            self.client.attempt_apart(slot, request, deadline).await
+        }
+    }
+
     /// Whether an answer is the range that was asked for, whole and sound.
-    fn check_range(
-        &self,
-        headers: &HeaderMap,
-        body: &Payload,
-        status: http::StatusCode,
-        offset: u64,
-        length: u32,
-        md5: bool,
-    ) -> Result<(), Failure> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    async fn check_range(&self, answer: &Answer, offset: u64, length: u32, md5: bool) -> Result<(), Failure> {
+        let Answer { status, body, .. } = answer;
         let wanted = format!("bytes {offset}-{}/", offset + u64::from(length) - 1);
-        let range = text("content-range").unwrap_or_default();
-        if status != http::StatusCode::PARTIAL_CONTENT || !range.starts_with(&wanted) {
+        let range = answer.header("content-range").unwrap_or_default();
+        if *status != http::StatusCode::PARTIAL_CONTENT || !range.starts_with(&wanted) {
             return Err(Failure::lost(AzureError::protocol(
                 &*self.label,
                 format!(
@@ -108,12 +106,12 @@ impl Blob {
                 "the answer was cut short",
             )));
         }
-        match text("content-md5").filter(|_| md5) {
+        match answer.header("content-md5").filter(|_| md5) {
             None if md5 => Err(Failure::lost(AzureError::protocol(
                 &*self.label,
                 "no MD5 came with the data although one was asked for; a proxy may remove it: set md5_reads_up_to = 0",
             ))),
-            Some(expected) if expected != md5_base64(body) => Err(Failure {
+            Some(expected) if expected != content_md5(body).await => Err(Failure {
                 retry: true,
                 ..Failure::refused(AzureError::corrupt(
                     &*self.label,
@@ -124,8 +122,14 @@ impl Blob {
         }
     }
 
-    /// The request that writes or clears pages while the sequence number is `number`.
-    pub(crate) fn put_pages(&self, write: &PageWrite, md5: bool, lease: Option<&str>, number: u64) -> Result<Request> {
+    /// The request that writes or clears pages while the sequence number is `number`; `md5` is that of the data.
+    pub(crate) fn put_pages(
+        &self,
+        write: &PageWrite,
+        md5: Option<&str>,
+        lease: Option<&str>,
+        number: u64,
+    ) -> Result<Request> {
         let mut request = self
             .request(Method::PUT, &[("comp", "page")])
             .range(write.offset, write.length)?
@@ -140,8 +144,8 @@ impl Blob {
                         "a write that is longer than 4 MiB or than its data",
                     ));
                 }
-                if md5 {
-                    request = request.text("content-md5", &md5_base64(data))?;
+                if let Some(md5) = md5 {
+                    request = request.text("content-md5", md5)?;
                 }
                 request.body = data.clone();
                 Ok(request
@@ -153,7 +157,11 @@ impl Blob {
 
     /// Writes or clears pages outside of any disk: for footers, by somebody who does one thing at a time.
     pub(crate) async fn write_pages(&self, write: &PageWrite, lease: Option<&str>, number: u64) -> Result<()> {
-        let request = self.put_pages(write, true, lease, number)?;
+        let md5 = match &write.data {
+            Some(data) => Some(content_md5(data).await),
+            None => None,
+        };
+        let request = self.put_pages(write, md5.as_deref(), lease, number)?;
         self.client.send(&request).await.map(|_| ())
     }
 
@@ -169,13 +177,4 @@ impl Blob {
         let answer = self.client.send(&request).await?;
         xml::page_list(&answer.body.into_bytes()).map_err(protocol(&self.label))
     }
-}
-
-/// The MD5 of a payload as `Content-MD5` has it.
-fn md5_base64(data: &Payload) -> String {
-    let mut hash = Md5::new();
-    for segment in data.segments() {
-        hash.update(segment);
-    }
-    STANDARD.encode(hash.finalize())
 }
