@@ -23,6 +23,7 @@ use crate::{
     Settings,
     contender::Server,
     fio::{WORKLOADS, Workload},
+    processors::Halves,
     report::{Promise, Row, Run, Table},
     sample,
 };
@@ -36,12 +37,18 @@ const VERSION: &str = "2021-12-02";
 
 pub(crate) async fn measure(settings: &Settings) -> Result<Table> {
     let folder = tempfile::tempdir()?;
+    // The service runs on another machine in life, and must not take turns with its clients here.
+    let halves = Halves::new()?;
+    if let Some(halves) = halves {
+        halves.client(std::process::id())?;
+    }
     let mut rows: Vec<Row> = WORKLOADS.iter().flat_map(|workload| rows_of(*workload)).collect();
+    rows.retain(|row| row.name().contains(&settings.row));
     for row in &mut rows {
         for round in 1..=settings.rounds {
             eprintln!("azurite: {}, round {round} of {}", row.name(), settings.rounds);
-            row.ours.push(ours(settings, folder.path(), row).await?);
-            row.theirs.push(plain(settings, row).await?);
+            row.ours.push(ours(settings, halves, folder.path(), row).await?);
+            row.theirs.push(plain(settings, halves, row).await?);
         }
     }
     Ok(Table {
@@ -59,9 +66,12 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Table> {
 }
 
 /// A run of our server, on an Azurite of its own: what writes leave behind in one makes it several times slower.
-async fn ours(settings: &Settings, folder: &Path, row: &Row) -> Result<Run> {
+async fn ours(settings: &Settings, halves: Option<Halves>, folder: &Path, row: &Row) -> Result<Run> {
     let azurite = Azurite::in_memory().await?;
     let service = Plain::new(&azurite)?;
+    if let Some(halves) = halves {
+        halves.service(service.azurite)?;
+    }
     service.create_blob().await?;
     let config = configure(&azurite, folder)?;
     let store = if row.md5 == Some(false) {
@@ -78,9 +88,12 @@ async fn ours(settings: &Settings, folder: &Path, row: &Row) -> Result<Run> {
 }
 
 /// A run of plain requests, likewise.
-async fn plain(settings: &Settings, row: &Row) -> Result<Run> {
+async fn plain(settings: &Settings, halves: Option<Halves>, row: &Row) -> Result<Run> {
     let azurite = Azurite::in_memory().await?;
     let service = Plain::new(&azurite)?;
+    if let Some(halves) = halves {
+        halves.service(service.azurite)?;
+    }
     service.create_blob().await?;
     let md5 = row.md5.unwrap_or(false);
     service.run(row.workload, md5, settings.duration).await

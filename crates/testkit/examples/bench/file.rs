@@ -22,6 +22,9 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Table> {
     let mut rows = Vec::new();
     for workload in WORKLOADS {
         let mut row = Row::new(workload);
+        if !row.name().contains(&settings.row) {
+            continue;
+        }
         for round in 1..=settings.rounds {
             eprintln!("file: {}, round {round} of {}", workload.name(), settings.rounds);
             settle(&image)?;

@@ -6,6 +6,7 @@ mod azurite;
 mod contender;
 mod file;
 mod fio;
+mod processors;
 mod report;
 mod sample;
 
@@ -27,6 +28,8 @@ struct Settings {
     file: bool,
     /// Measure on Azurite.
     azurite: bool,
+    /// Measure only rows whose name contains this.
+    row: String,
     /// Where the local file goes.
     folder: PathBuf,
     /// Where the results go: a Markdown file with markers, and JSON beside the other build results.
@@ -42,6 +45,7 @@ fn settings() -> Result<Settings> {
         duration: Duration::from_secs(5),
         file: true,
         azurite: true,
+        row: String::new(),
         folder: std::env::temp_dir(),
         page: None,
         check: false,
@@ -61,6 +65,7 @@ fn settings() -> Result<Settings> {
                     _ => bail!("--only takes \"file\" or \"azurite\""),
                 };
             }
+            "--row" => settings.row = value()?,
             "--folder" => settings.folder = value()?.into(),
             "--page" => settings.page = Some(value()?.into()),
             "--check" => settings.check = true,
