@@ -11,11 +11,12 @@ image_hold() {
     flock --shared "$held"
 }
 
-# prune_guest_images: removes all images but the current one and those that somebody holds. The caller holds the lock.
+# prune_guest_images: removes all images for this processor but the current one and those that somebody holds (and those
+# of the time when there was one processor, whose names have only the 16 digits). The caller holds the lock.
 prune_guest_images() {
     local folder current
     current=$(image_folder)
-    for folder in "$CACHE"/virtual-tv/image-*; do
+    for folder in "$CACHE"/virtual-tv/image-{"$GUEST_DEBIAN"-*,????????????????}; do
         [[ $folder != "$current" && -d $folder ]] || continue
         if [[ ! -e $folder/complete ]] || flock --exclusive --nonblock "$folder/complete" true; then
             say "Removing an old image: $folder"

@@ -32,11 +32,11 @@ vm_start() {
     mkfifo "$VM/agent.in" "$VM/agent.out"
     # pdeathsig: the machine ends with this shell, however this shell ends. No network beyond this machine (restrict
     # would also cut 10.0.2.2, so the guest simply has no reason to go further).
-    setpriv --pdeathsig KILL -- qemu-system-x86_64 \
-        -nodefaults -no-user-config -no-reboot -display none -machine pc -accel tcg,thread=multi -cpu max \
+    setpriv --pdeathsig KILL -- "${GUEST_MACHINE[@]}" \
+        -nodefaults -no-user-config -no-reboot -display none \
         -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-768}" \
         -kernel "$image/vmlinuz" -initrd "$image/initramfs.cpio" \
-        -append "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off tsc=unstable rig.speed=${VM_SPEED:-high} rig.modules=${VM_MODULES:-}" \
+        -append "$GUEST_CONSOLE quiet panic=-1 net.ifnames=0 rig.speed=${VM_SPEED:-high} rig.modules=${VM_MODULES:-}" \
         -serial "file:$VM/console.log" \
         -drive "file=$image/root.ext4,format=raw,if=virtio,snapshot=on" \
         -virtfs "local,path=$VM/share,mount_tag=share,security_model=none,multidevs=remap" \

@@ -66,7 +66,7 @@ stick_secrets() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && umask 077 && cat >
 
 # stick_install: puts gadget-manager into the guest.
 stick_install() {
-    local program=${GADGET_MANAGER:-$TARGET/virtual-tv/bin/gadget-manager}
+    local program=${GADGET_MANAGER:-$TARGET/virtual-tv/bin-$VIRTUAL_TV_ARCH/gadget-manager}
     [[ -x $program ]] || die "$program is missing" "Build it with scripts/virtual-tv/build."
     vm_run test -x /usr/local/bin/gadget-manager || vm_put "$program" /usr/local/bin/gadget-manager
 }
