@@ -49,6 +49,9 @@ fetch_kernel() {
     dpkg-deb -x "$APT_FOLDER/archives/$package"_*.deb "$1/kernel"
     rm -f "$APT_FOLDER/archives/$package"_*.deb
     mv "$1"/kernel/boot/vmlinuz-* "$1/vmlinuz"
+    # Device trees of the boards, where there are any.
+    mkdir -p "$1/dtb"
+    find "$1"/kernel/usr/lib/linux-image-* -name 'sun*.dtb' -exec cp -t "$1/dtb" {} + 2>/dev/null || true
     printf '%s\n' "${package#linux-image-}" >"$1/kernel-version"
 }
 
