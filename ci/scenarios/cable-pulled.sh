@@ -5,16 +5,16 @@
 azurite_start
 vm_start
 stick_with_blob films
-blob_create films 128M
+blob_create films 160M
 stick_start
 disk=$(tv_wait_disk 0)
 make_tree "$WORK/tree"
 put_tree "$WORK/tree" /tmp/tree
-head -c 48M /dev/urandom >"$WORK/data"
+head -c 24M /dev/urandom >"$WORK/data"
 vm_put "$WORK/data" /tmp/data
 
 step "files copied and synced, then another one on its way"
-tv mkfs.vfat -F 32 -n FILMS "$disk"
+tv_format "$disk" FILMS
 tv_mount "$disk"
 tv cp -r /tmp/tree/. /mnt/tv/
 tv sync
