@@ -98,8 +98,6 @@ pub(crate) async fn every_failing_step_is_undone() {
             &[
                 "-f",
                 "-q",
-                // Stops at no other system call: without this, two minutes go by.
-                "--seccomp-bpf",
                 "-o",
                 "/tmp/strace",
                 "-P",
