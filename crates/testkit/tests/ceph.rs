@@ -2,9 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use testkit::{Ceph, ceph::Options};
+use nix::sys::signal::Signal;
+
+use testkit::{Ceph, Process, ceph::Options};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Set in the copy of this program that is going to be killed.
+const DOOMED: &str = "TESTKIT_DOOMED_CEPH";
 
 /// Content that is no pattern, the same for the same seed.
 fn content(seed: u64, len: usize) -> Vec<u8> {
@@ -68,7 +81,7 @@ async fn images_are_made_filled_and_read_and_nothing_is_left_behind() {
     assert_eq!(export(&ceph, "empty").await, vec![0; 64 << 20]);
     // What has no manager daemon to be done by works all the same.
     let usage = ceph.rbd(["du", "film"]).await.unwrap();
-    assert!(usage.contains("12 MiB"), "{usage}");
+    assert!(usage.contains("9 MiB"), "{usage}");
     ceph.rbd(["namespace", "create", "rbd/living-room"]).await.unwrap();
     ceph.ceph(["osd", "blocklist", "add", "127.0.0.1:0/4711"])
         .await
@@ -211,9 +224,52 @@ async fn the_s3_endpoint_answers_and_tells_its_keys_to_nobody() {
     .await
     .unwrap();
     let s3 = ceph.s3().unwrap();
-    let answer = reqwest::get(&s3.endpoint).await.unwrap();
-    assert!(answer.status().is_success());
-    assert!(answer.text().await.unwrap().contains("ListAllMyBucketsResult"));
+    let mut stream = TcpStream::connect(s3.endpoint.strip_prefix("http://").unwrap())
+        .await
+        .unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.contains("200 OK") && answer.contains("ListAllMyBucketsResult"),
+        "{answer}"
+    );
     assert!(!s3.access_key.is_empty() && !s3.secret_key.is_empty());
     assert!(!format!("{s3:?}").contains(&s3.secret_key));
+}
+
+/// A test that dies cannot clean up; the kernel does it.
+#[tokio::test]
+async fn a_cluster_dies_with_the_test_that_started_it() {
+    if let Some(folder) = std::env::var_os(DOOMED) {
+        let ceph = Ceph::small().await.unwrap();
+        // Where the outer test looks for processes.
+        fs::write(folder, ceph.folder().to_str().unwrap()).unwrap();
+        std::future::pending::<()>().await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    let doomed = Process::builder(std::env::current_exe().unwrap())
+        .args(["--exact", "a_cluster_dies_with_the_test_that_started_it", "--nocapture"])
+        .env(DOOMED, &told)
+        .spawn()
+        .unwrap();
+    let limit = Duration::from_secs(400);
+    doomed
+        .wait_until(limit, "a test with a cluster", async || {
+            fs::read(&told).is_ok_and(|path| !path.is_empty())
+        })
+        .await
+        .unwrap();
+    let cluster = PathBuf::from(fs::read_to_string(&told).unwrap());
+    assert!(processes_in(&cluster).len() > 2);
+    // The test alone, not its group: nobody is left to kill the others.
+    doomed.signal(Signal::SIGKILL);
+    let gone = async {
+        while !processes_in(&cluster).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+    fs::remove_dir_all(cluster).unwrap();
 }
