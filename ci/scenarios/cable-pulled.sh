@@ -40,7 +40,7 @@ expect "the file system is in order" tv fsck.vfat -n "$disk"
 tv_mount "$disk"
 expect "what was synced is intact" tv sh -c 'cd /mnt/tv && sha256sum --quiet -c /tmp/tree.sha256'
 tv rm -f /mnt/tv/unfinished.bin
-tv cp /tmp/data /mnt/tv/again.bin
+tv dd if=/tmp/data of=/mnt/tv/again.bin bs=1M count=6 status=none
 tv_unmount
 tv eject "$disk"
 expect "the daemon ends well" stick_stop
@@ -50,4 +50,4 @@ blob_download films "$WORK/films.img"
 expect "a clean file system" fat_check "$WORK/films.img"
 fat_extract "$WORK/films.img" "$WORK/out"
 expect "every file as it was" check_tree "$WORK/out" "$WORK/tree.sha256"
-expect "also the one copied after it" cmp "$WORK/data" "$WORK/out/again.bin"
+expect "also the one copied after it" cmp "$WORK/out/again.bin" <(head -c 6M "$WORK/data")
