@@ -4,10 +4,10 @@
 
 CROSS_SUITE=trixie
 
-# folder_path: where the finished folder of this version of the scripts is (or will be).
+# folder_path: where the finished folder of this recipe is (or will be).
 folder_path() {
     local recipe
-    recipe=$(cat "$CROSS/packages" "$CROSS/lib/folder.sh" | sha256sum)
+    recipe=$({ cat "$CROSS/packages" && declare -f folder_bootstrap; } | sha256sum)
     printf '%s/cross/folder-%s\n' "$CACHE" "${recipe:0:16}"
 }
 
@@ -32,6 +32,7 @@ folder_prepare() {
 # folder_make: a new folder, in place of the old one at once. The caller holds the lock.
 folder_make() {
     local begin=$SECONDS part=$FOLDER.part
+    choose_mirror
     [[ -r $DEBIAN_KEYRING ]] || host_install debian-archive-keyring
     command -v mmdebstrap >/dev/null || host_install mmdebstrap
     say "Making the build folder out of Debian $CROSS_SUITE packages (about 500 MB to download, 1.6 GB on the disk; some minutes)"

@@ -4,12 +4,6 @@
 # The size in MiB that the program is to stay under.
 CROSS_SIZE_LIMIT=12
 
-# strip_to FILE COPY: a copy without debug information.
-strip_to() {
-    inside arm-linux-gnueabihf-strip -o /build/target/stripped "$(inside_path "$1")"
-    mv "$CROSS_TARGET/stripped" "$2"
-}
-
 # report FILE: a file below the target folder.
 report() {
     local file=$1 inside size

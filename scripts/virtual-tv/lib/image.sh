@@ -7,7 +7,7 @@
 # image_folder: where the finished image of this version of the scripts is (or will be).
 image_folder() {
     local recipe
-    recipe=$(cat "$RIG"/guest-packages "$RIG"/guest-modules "$RIG"/guest/initramfs-init "$RIG"/lib/{image,arch}.sh | sha256sum)
+    recipe=$(cat "$RIG"/guest-packages "$RIG"/guest-modules "$RIG"/guest/initramfs-init "$RIG"/lib/image.sh - <<<"${GUEST_SUITES[*]} $GUEST_KERNEL" | sha256sum)
     printf '%s/virtual-tv/image-%s-%s\n' "$CACHE" "$GUEST_DEBIAN" "${recipe:0:16}"
 }
 
