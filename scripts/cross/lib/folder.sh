@@ -25,6 +25,8 @@ folder_prepare() {
     [[ $1 = no && -e $FOLDER/complete ]] || folder_make
     exec {held}<"$FOLDER/complete"
     flock --shared "$held"
+    # Used today (folder_prune).
+    as_root touch "$FOLDER/complete"
     folder_prune
     exec {lock}>&-
 }
@@ -65,11 +67,13 @@ folder_bootstrap() {
         >"$CACHE/cross/folder.log" 2>&1
 }
 
-# folder_prune: removes the folders of older versions in which nobody builds. The caller holds the lock.
+# folder_prune: removes the folders of other recipes in which nobody builds and which nobody used within a day (a checkout of
+# another version beside this one). The caller holds the lock.
 folder_prune() {
     local other
     for other in "$CACHE"/cross/folder-*; do
         [[ $other != "$FOLDER" && -d $other ]] || continue
+        [[ -z $(find "$other/complete" -mmin -1440 2>/dev/null) ]] || continue
         if [[ ! -e $other/complete ]] || flock --exclusive --nonblock "$other/complete" true; then
             say "Removing an old build folder: $other"
             as_root rm -rf --one-file-system "$other"
