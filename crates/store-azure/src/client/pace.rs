@@ -208,7 +208,7 @@ mod tests {
         let pace = Pace::new(64 << 20, TARGET);
         assert_eq!(pace.piece(), 512 << 10);
         for _ in 0..20 {
-            while let Some(room) = enter(&pace, 512 << 10) {
+            while let Some(room) = pace.enter(512 << 10) {
                 room.answered(Duration::from_millis(20));
                 std::mem::forget(room);
             }
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(pace.piece(), 32 << 20);
 
         // All of it at once takes a line of 250,000 bytes/s far too long.
-        let room = enter(&pace, 32 << 20).expect("room");
+        let room = pace.enter(32 << 20).expect("room");
         room.answered(Duration::from_secs_f64(f64::from(32 << 20) / 250_000.0));
         let limit = pace.state().limit;
         assert!((740_000..=750_000).contains(&limit), "{limit}");
