@@ -39,19 +39,41 @@ const ROUNDS: [Round; 4] = [
 /// The first `blocks` blocks of each lane's run; there are as many runs as lanes.
 pub(super) fn compress<W: Lanes>(state: &mut [W; 4], runs: &[&[[u8; BLOCK]]], blocks: usize) {
     let [f, g, h, i] = ROUNDS;
-    let ones = W::from_lanes(|_| !0);
     for at in 0..blocks {
         let words = W::load(runs, at);
         let mut now = *state;
-        now = f.steps(now, &words, |sum, b, c, d| sum.add(d.xor(b.and(c.xor(d)))));
-        // Added in this order, and not with an "or", only the last addition has to wait for `b`.
-        now = g.steps(now, &words, |sum, b, c, d| sum.add(d.not_and(c)).add(d.and(b)));
-        now = h.steps(now, &words, |sum, b, c, d| sum.add(b.xor(c.xor(d))));
-        now = i.steps(now, &words, |sum, b, c, d| sum.add(c.xor(b.or(d.xor(ones)))));
+        now = f.steps(now, &words, add_f);
+        now = g.steps(now, &words, add_g);
+        now = h.steps(now, &words, add_h);
+        now = i.steps(now, &words, add_i);
         for (sum, now) in state.iter_mut().zip(now) {
             *sum = sum.add(now);
         }
     }
+}
+
+// The functions F, G, H and I of b, c and d, added to a sum. Not closures: those are too long to be inlined everywhere.
+
+#[inline(always)]
+fn add_f<W: Lanes>(sum: W, b: W, c: W, d: W) -> W {
+    sum.add(d.xor(b.and(c.xor(d))))
+}
+
+/// Added in this order, and not with an "or", only the last addition has to wait for `b`.
+#[inline(always)]
+fn add_g<W: Lanes>(sum: W, b: W, c: W, d: W) -> W {
+    sum.add(d.not_and(c)).add(d.and(b))
+}
+
+#[inline(always)]
+fn add_h<W: Lanes>(sum: W, b: W, c: W, d: W) -> W {
+    sum.add(b.xor(c.xor(d)))
+}
+
+#[inline(always)]
+fn add_i<W: Lanes>(sum: W, b: W, c: W, d: W) -> W {
+    let ones = W::from_lanes(|_| !0);
+    sum.add(c.xor(b.or(d.xor(ones))))
 }
 
 impl Round {

@@ -85,53 +85,66 @@ impl Lanes for u32 {
     }
 }
 
-/// Several words side by side: their chains are independent, so that a processor works on them in turns.
-impl<W: Lanes, const N: usize> Lanes for [W; N] {
-    const LANES: usize = W::LANES * N;
+/// Two words side by side: their chains are independent, so that a processor works on one while the other waits.
+///
+/// Fields and not an array: the compiler keeps them in registers at every level of optimisation.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<W>(W, W);
+
+impl<W: Lanes> Lanes for Pair<W> {
+    const LANES: usize = W::LANES * 2;
 
     #[inline(always)]
     fn from_lanes(word: impl Fn(usize) -> u32) -> Self {
-        std::array::from_fn(|part| W::from_lanes(|lane| word(part * W::LANES + lane)))
+        Self(W::from_lanes(&word), W::from_lanes(|lane| word(W::LANES + lane)))
     }
 
     #[inline(always)]
     fn lane(self, lane: usize) -> u32 {
-        self[lane / W::LANES].lane(lane % W::LANES)
+        if lane < W::LANES {
+            self.0.lane(lane)
+        } else {
+            self.1.lane(lane - W::LANES)
+        }
     }
 
     #[inline(always)]
     fn load(runs: &[&[[u8; BLOCK]]], at: usize) -> [Self; 16] {
-        let parts: [[W; 16]; N] = std::array::from_fn(|part| W::load(&runs[part * W::LANES..], at));
-        std::array::from_fn(|word| std::array::from_fn(|part| parts[part][word]))
+        let (first, second) = (W::load(runs, at), W::load(&runs[W::LANES..], at));
+        let mut words = [Self(first[0], second[0]); 16];
+        for (word, pair) in words.iter_mut().enumerate() {
+            *pair = Self(first[word], second[word]);
+        }
+        words
     }
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        std::array::from_fn(|part| self[part].add(other[part]))
+        Self(self.0.add(other.0), self.1.add(other.1))
     }
 
     #[inline(always)]
     fn and(self, other: Self) -> Self {
-        std::array::from_fn(|part| self[part].and(other[part]))
+        Self(self.0.and(other.0), self.1.and(other.1))
     }
 
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        std::array::from_fn(|part| self[part].or(other[part]))
+        Self(self.0.or(other.0), self.1.or(other.1))
     }
 
     #[inline(always)]
     fn xor(self, other: Self) -> Self {
-        std::array::from_fn(|part| self[part].xor(other[part]))
+        Self(self.0.xor(other.0), self.1.xor(other.1))
     }
 
     #[inline(always)]
     fn not_and(self, other: Self) -> Self {
-        std::array::from_fn(|part| self[part].not_and(other[part]))
+        Self(self.0.not_and(other.0), self.1.not_and(other.1))
     }
 
     #[inline(always)]
     fn rotate(self, bits: u32) -> Self {
-        std::array::from_fn(|part| self[part].rotate(bits))
+        Self(self.0.rotate(bits), self.1.rotate(bits))
     }
 }

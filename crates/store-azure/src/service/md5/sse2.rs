@@ -24,8 +24,8 @@ impl Lanes for __m128i {
 
     #[inline(always)]
     fn from_lanes(word: impl Fn(usize) -> u32) -> Self {
-        let words = [0, 1, 2, 3].map(|lane| word(lane) as i32);
-        sse2! { _mm_set_epi32(words[3], words[2], words[1], words[0]) }
+        let (a, b, c, d) = (word(0) as i32, word(1) as i32, word(2) as i32, word(3) as i32);
+        sse2! { _mm_set_epi32(d, c, b, a) }
     }
 
     #[inline(always)]

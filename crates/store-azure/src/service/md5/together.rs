@@ -2,14 +2,14 @@
 
 use super::{
     compress::compress,
-    lanes::{BLOCK, Lanes},
+    lanes::{BLOCK, Lanes, Pair},
     message::Message,
 };
 
 #[cfg(target_arch = "x86_64")]
 type Four = std::arch::x86_64::__m128i;
 #[cfg(not(target_arch = "x86_64"))]
-type Four = [u32; 4];
+type Four = Pair<Pair<u32>>;
 
 /// So many messages are worth summing together on this kind of processor; measured, see `docs/decisions/0007`.
 pub(super) const LANES: usize = if cfg!(target_arch = "x86_64") { 8 } else { 1 };
@@ -35,8 +35,8 @@ impl Width {
     pub(super) fn of(messages: usize) -> Self {
         match messages {
             0 | 1 => Self::One,
-            // Two empty lanes cost less than turns without vectors.
-            2..=4 => Self::Four,
+            2 => Self::Two,
+            3 | 4 => Self::Four,
             _ => Self::Eight,
         }
     }
@@ -57,9 +57,9 @@ impl Width {
 pub(super) fn advance(messages: &mut [impl AsMut<Message>], width: Width) {
     match width {
         Width::One => advance_as::<u32, 1>(messages),
-        Width::Two => advance_as::<[u32; 2], 2>(messages),
+        Width::Two => advance_as::<Pair<u32>, 2>(messages),
         Width::Four => advance_as::<Four, 4>(messages),
-        Width::Eight => advance_as::<[Four; 2], 8>(messages),
+        Width::Eight => advance_as::<Pair<Four>, 8>(messages),
     }
 }
 
