@@ -87,7 +87,10 @@ fn check_device(name: &str, properties: &Properties) -> Result<(), BlockError> {
         return Err(BlockError::read_only(name));
     }
     if u64::from(properties.logical_block_size) != SECTOR {
-        return Err(BlockError::unsupported(name, "formatting sectors of another size than 512 bytes"));
+        return Err(BlockError::unsupported(
+            name,
+            "formatting sectors of another size than 512 bytes",
+        ));
     }
     Ok(())
 }
@@ -152,7 +155,12 @@ fn check_size(size: u64, start: u64, options: &FormatOptions) -> Result<(), Form
         };
         return Err(FormatError::TooSmall { what, size, least });
     }
-    let too_large = |what, most, remedy| FormatError::TooLarge { what, size, most, remedy };
+    let too_large = |what, most, remedy| FormatError::TooLarge {
+        what,
+        size,
+        most,
+        remedy,
+    };
     if options.table == Table::Mbr && size > mbr::LARGEST_DISK {
         let remedy = "take exFAT without a partition table";
         return Err(too_large("a partition table (MBR)", mbr::LARGEST_DISK, remedy));
@@ -172,7 +180,10 @@ fn check_size(size: u64, start: u64, options: &FormatOptions) -> Result<(), Form
 fn zeroes(size: u64, metadata_end: u64) -> Vec<Range<u64>> {
     let head = metadata_end.max(2 * MIB).min(size);
     let tail = size.saturating_sub(MIB).max(head);
-    [0..head, tail..size].into_iter().filter(|range| !range.is_empty()).collect()
+    [0..head, tail..size]
+        .into_iter()
+        .filter(|range| !range.is_empty())
+        .collect()
 }
 
 impl Plan {
@@ -213,7 +224,8 @@ async fn clear(disk: &dyn BlockDevice, start: u64, end: u64) -> Result<(), Block
         let extents = disk.extents(at, end - at).await?;
         for extent in &extents {
             if !extent.kind.is_zero() {
-                disk.write_zeroes(extent.offset, extent.length, ZeroFlags::default()).await?;
+                disk.write_zeroes(extent.offset, extent.length, ZeroFlags::default())
+                    .await?;
             }
         }
         match extents.last() {

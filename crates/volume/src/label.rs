@@ -18,7 +18,10 @@ pub(crate) fn fat(label: &str) -> Result<[u8; 11], FormatError> {
         return Err(FormatError::label(label, problem));
     }
     if label.len() > 11 {
-        return Err(FormatError::label(label, "is longer than the 11 characters that FAT has"));
+        return Err(FormatError::label(
+            label,
+            "is longer than the 11 characters that FAT has",
+        ));
     }
     let mut out = [b' '; 11];
     out[..label.len()].copy_from_slice(label.to_ascii_uppercase().as_bytes());
@@ -30,7 +33,10 @@ pub(crate) fn exfat(label: &str) -> Result<Vec<u16>, FormatError> {
     check(label)?;
     let units: Vec<u16> = label.encode_utf16().collect();
     if units.len() > 11 {
-        return Err(FormatError::label(label, "is longer than the 11 characters that exFAT has"));
+        return Err(FormatError::label(
+            label,
+            "is longer than the 11 characters that exFAT has",
+        ));
     }
     Ok(units)
 }

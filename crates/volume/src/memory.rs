@@ -69,7 +69,9 @@ pub struct MemoryVolume {
 /// Names only.
 impl fmt::Debug for MemoryVolume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryVolume").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("MemoryVolume")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 

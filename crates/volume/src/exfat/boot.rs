@@ -54,5 +54,7 @@ fn boot_sector(geometry: &Geometry, serial: u32) -> [u8; SECTOR as usize] {
 /// The checksum of the first eleven sectors (3.4, figure 1).
 fn checksum(bytes: &[u8]) -> u32 {
     let counted = bytes.iter().enumerate().filter(|(at, _)| !NOT_IN_CHECKSUM.contains(at));
-    counted.fold(0u32, |sum, (_, &byte)| sum.rotate_right(1).wrapping_add(u32::from(byte)))
+    counted.fold(0u32, |sum, (_, &byte)| {
+        sum.rotate_right(1).wrapping_add(u32::from(byte))
+    })
 }

@@ -136,7 +136,10 @@ mod tests {
                 assert!(found.fat + found.fat_length <= found.heap, "{bytes}: {found:?}");
                 let end = found.heap + u64::from(found.clusters) * found.cluster_size;
                 assert!(end <= bytes && bytes < end + found.cluster_size, "{bytes}: {found:?}");
-                assert!(found.fat_length >= (u64::from(found.clusters) + 2) * 4, "{bytes}: {found:?}");
+                assert!(
+                    found.fat_length >= (u64::from(found.clusters) + 2) * 4,
+                    "{bytes}: {found:?}"
+                );
                 assert_eq!(found.cluster_offset(2) % found.cluster_size.min(4 * MIB), 0);
             }
             bytes = (bytes + bytes / 97).next_multiple_of(SECTOR);

@@ -30,7 +30,10 @@ pub(crate) fn lay_out(
     let geometry = Geometry::choose(place, upcase.len() as u64)?;
 
     canvas.put(geometry.volume_offset(), &boot::region(&geometry, serial));
-    canvas.put(geometry.volume_offset() + boot::REGION, &boot::region(&geometry, serial));
+    canvas.put(
+        geometry.volume_offset() + boot::REGION,
+        &boot::region(&geometry, serial),
+    );
     canvas.put(geometry.fat_offset(), &table(&geometry));
     canvas.put(geometry.cluster_offset(geometry.bitmap()), &bitmap(&geometry));
     canvas.put(geometry.cluster_offset(geometry.upcase()), &upcase);

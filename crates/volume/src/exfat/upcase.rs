@@ -72,7 +72,9 @@ fn push_identity(units: &mut Vec<u16>, start: u32, end: u32) {
 
 /// The checksum of a table (exFAT 7.2.2, figure 3).
 pub(super) fn checksum(table: &[u8]) -> u32 {
-    table.iter().fold(0u32, |sum, &byte| sum.rotate_right(1).wrapping_add(u32::from(byte)))
+    table
+        .iter()
+        .fold(0u32, |sum, &byte| sum.rotate_right(1).wrapping_add(u32::from(byte)))
 }
 
 #[cfg(test)]

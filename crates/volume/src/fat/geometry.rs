@@ -199,11 +199,21 @@ mod tests {
     fn clusters_are_those_of_microsofts_table() {
         for (gib, cluster) in [(1, 4), (8, 4), (9, 8), (17, 16), (33, 32), (2048, 32)] {
             let found = of(0, gib << 30);
-            assert_eq!((found.kind, found.cluster_size()), (Kind::Fat32, cluster << 10), "{gib} GiB");
+            assert_eq!(
+                (found.kind, found.cluster_size()),
+                (Kind::Fat32, cluster << 10),
+                "{gib} GiB"
+            );
         }
         assert_eq!((of(0, MIB).kind, of(0, MIB).cluster_size()), (Kind::Fat12, 512));
-        assert_eq!((of(0, 16 * MIB).kind, of(0, 16 * MIB).cluster_size()), (Kind::Fat16, 2048));
-        assert_eq!((of(0, 64 * MIB).kind, of(0, 64 * MIB).cluster_size()), (Kind::Fat32, 512));
+        assert_eq!(
+            (of(0, 16 * MIB).kind, of(0, 16 * MIB).cluster_size()),
+            (Kind::Fat16, 2048)
+        );
+        assert_eq!(
+            (of(0, 64 * MIB).kind, of(0, 64 * MIB).cluster_size()),
+            (Kind::Fat32, 512)
+        );
     }
 
     #[test]

@@ -14,10 +14,16 @@ pub(super) const MOST_PIECES: u8 = 20;
 pub(super) fn check(name: &str) -> Result<(), FormatError> {
     let bad = |c: char| c.is_control() || "\"*/:<>?\\|".contains(c);
     if name.is_empty() || name.encode_utf16().count() > 255 || name.trim_end_matches(['.', ' ']) != name {
-        return Err(FormatError::file(name, "has a name that is empty, too long or ends with a dot or space"));
+        return Err(FormatError::file(
+            name,
+            "has a name that is empty, too long or ends with a dot or space",
+        ));
     }
     if name.contains(bad) {
-        return Err(FormatError::file(name, "has a character in its name that FAT cannot have"));
+        return Err(FormatError::file(
+            name,
+            "has a character in its name that FAT cannot have",
+        ));
     }
     Ok(())
 }
@@ -76,7 +82,9 @@ pub(super) fn short(name: &str, taken: &[[u8; 11]]) -> ShortName {
 
 /// Ties a long name to its short one, in case somebody who knows only short names renamed the file.
 pub(super) fn checksum(short: &[u8; 11]) -> u8 {
-    short.iter().fold(0u8, |sum, &byte| sum.rotate_right(1).wrapping_add(byte))
+    short
+        .iter()
+        .fold(0u8, |sum, &byte| sum.rotate_right(1).wrapping_add(byte))
 }
 
 /// The entries of a long name, last piece first. What is left of the last piece is one 0000h and then FFFFh.

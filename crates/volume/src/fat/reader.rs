@@ -110,7 +110,7 @@ impl<'a> FatVolume<'a> {
             0 => u64::from(boot.u32(36)?),
             count => u64::from(count),
         };
-        if !sectors_per_cluster.is_power_of_two() || reserved == 0 || fats == 0 || fat_sectors == 0 {
+        if !sectors_per_cluster.is_power_of_two() || reserved == 0 || !matches!(fats, 1 | 2) || fat_sectors == 0 {
             return Err(ReadError::Damaged("its boot sector has numbers that cannot be"));
         }
         // No sum here overflows: all terms are below 2^41.
@@ -128,7 +128,9 @@ impl<'a> FatVolume<'a> {
         };
         let table = sectors(volume, reserved, fat_sectors)?;
         if (table.len() as u64) * 8 < (u64::from(clusters) + 2) * entry_bits(kind) {
-            return Err(ReadError::Damaged("its table has fewer entries than there are clusters"));
+            return Err(ReadError::Damaged(
+                "its table has fewer entries than there are clusters",
+            ));
         }
         let root = match kind {
             Kind::Fat32 => Root::Chain(boot.u32(44)?),
@@ -164,7 +166,10 @@ impl<'a> FatVolume<'a> {
             Root::Chain(first) => {
                 let most = (MOST_ENTRIES * ENTRY).div_ceil(self.cluster_size);
                 let chain = self.chain(first, most, Length::AtMost)?;
-                chain.into_iter().map(|cluster| self.cluster(cluster)).collect::<Result<_>>()?
+                chain
+                    .into_iter()
+                    .map(|cluster| self.cluster(cluster))
+                    .collect::<Result<_>>()?
             }
         };
         let entries = pieces.into_iter().flat_map(|piece| piece.as_chunks::<ENTRY>().0);
@@ -212,7 +217,10 @@ impl<'a> FatVolume<'a> {
     pub fn read(&self, file: &FileEntry, most: u32) -> Result<Vec<u8>> {
         if file.size > most {
             let limit = u64::from(most);
-            return Err(ReadError::TooLarge { what: "the file", limit });
+            return Err(ReadError::TooLarge {
+                what: "the file",
+                limit,
+            });
         }
         let size = file.size as usize;
         let count = size.div_ceil(self.cluster_size);
@@ -299,7 +307,9 @@ fn find(disk: &[u8]) -> Result<&[u8]> {
     }
     let table = Fields(disk);
     if table.u16(510).ok() != Some(0xaa55) {
-        return Err(ReadError::NotFat("the disk has neither a boot sector nor a partition table"));
+        return Err(ReadError::NotFat(
+            "the disk has neither a boot sector nor a partition table",
+        ));
     }
     for entry in [446, 462, 478, 494] {
         let (kind, start) = (table.u8(entry + 4)?, u64::from(table.u32(entry + 8)?));
@@ -345,7 +355,8 @@ impl LongName {
             return;
         }
         self.number = number;
-        self.pieces.push(UNIT_OFFSETS.map(|at| u16::from_le_bytes([entry[at], entry[at + 1]])));
+        self.pieces
+            .push(UNIT_OFFSETS.map(|at| u16::from_le_bytes([entry[at], entry[at + 1]])));
     }
 
     /// The name, if all pieces came and belong to this short entry.
@@ -354,7 +365,13 @@ impl LongName {
         if self.number != 1 || self.checksum != checksum(name) {
             return None;
         }
-        let units = self.pieces.iter().rev().flatten().copied().take_while(|&unit| unit != 0);
+        let units = self
+            .pieces
+            .iter()
+            .rev()
+            .flatten()
+            .copied()
+            .take_while(|&unit| unit != 0);
         char::decode_utf16(units).collect::<Result<String, _>>().ok()
     }
 }
