@@ -5,7 +5,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use block::{BlockDevice, Disk, WriteFlags};
+use block::{Disk, WriteFlags};
 use support::{MIB, text, text_of};
 use volume::{Limits, MemoryVolume, NewFile, ReadError};
 
@@ -211,7 +211,8 @@ async fn a_stick_that_its_host_formatted_is_read() {
         let stick = stick().await;
         let host = Host::new(stick.disk()).await;
         std::fs::File::create(host.image()).unwrap().set_len(8 * MIB).unwrap();
-        let arguments = ["-I", "-F", bits, "-s", sectors_per_cluster, text(&host.image())];
+        let image = host.image();
+        let arguments = ["-I", "-F", bits, "-s", sectors_per_cluster, text(&image)];
         text_of("dosfstools", "mkfs.vfat", &arguments);
         let file = host.folder.path().join("file");
         std::fs::write(&file, "name = 1").unwrap();

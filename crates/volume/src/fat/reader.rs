@@ -110,12 +110,18 @@ impl<'a> FatVolume<'a> {
             0 => u64::from(boot.u32(36)?),
             count => u64::from(count),
         };
-        if !sectors_per_cluster.is_power_of_two() || reserved == 0 || !matches!(fats, 1 | 2) || fat_sectors == 0 {
+        let whole_sectors = (root_entries * ENTRY).is_multiple_of(SECTOR as usize);
+        if !whole_sectors
+            || !sectors_per_cluster.is_power_of_two()
+            || reserved == 0
+            || !matches!(fats, 1 | 2)
+            || fat_sectors == 0
+        {
             return Err(ReadError::Damaged("its boot sector has numbers that cannot be"));
         }
         // No sum here overflows: all terms are below 2^41.
         let root_start = reserved + u64::from(fats) * fat_sectors;
-        let root_sectors = (root_entries * ENTRY).div_ceil(SECTOR as usize) as u64;
+        let root_sectors = (root_entries * ENTRY) as u64 / SECTOR;
         let heap_start = root_start + root_sectors;
         let heap_sectors = total
             .checked_sub(heap_start)
