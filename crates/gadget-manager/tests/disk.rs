@@ -132,7 +132,7 @@ fn formatted_in_a_folder() {
         "--filesystem",
         "fat32",
     ]);
-    assert!(shown.contains("FAT32, clusters of 4KiB, in a partition"), "{shown}");
+    assert!(shown.contains("FAT32, clusters of 4 KiB, in a partition"), "{shown}");
     let image = std::fs::File::open(home.join("disks/shown")).unwrap();
     let mut table = [0; 512];
     image.read_exact_at(&mut table, 0).unwrap();

@@ -98,7 +98,7 @@ fn failed(image: &ImageRef, error: FormatError) -> StoreError {
     }
 }
 
-/// For people: "FAT32 "FILMS", clusters of 32KiB, in a partition".
+/// For people: "FAT32 "FILMS", clusters of 32 KiB, in a partition".
 pub(super) fn describe(made: &Formatted) -> String {
     let label = made
         .label
