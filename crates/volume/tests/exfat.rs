@@ -1,5 +1,4 @@
 //! exFAT as other people's tools see it.
-#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod support;
 

@@ -152,17 +152,19 @@ impl Geometry {
 /// Kinds and sectors per cluster for a volume of so many sectors, best first: Microsoft's tables (fatgen,
 /// `DskTableFAT32` and `DskTableFAT16`; the limits are disk sizes in sectors), and for FAT12 the smallest that do.
 fn candidates(sectors: u32) -> impl Iterator<Item = (Kind, u32)> {
-    let fat32 = match sectors {
-        ..=532_480 => 1,
-        ..=16_777_216 => 8,
-        ..=33_554_432 => 16,
-        ..=67_108_864 => 32,
-        _ => 64,
+    // The last row holds for all that is larger.
+    let of = |table: &[(u32, u32)]| {
+        let row = table.iter().find(|(limit, _)| sectors <= *limit).or(table.last());
+        row.map_or(1, |(_, size)| *size)
     };
-    let fat16 = match sectors {
-        ..=32_680 => 2,
-        _ => 4,
-    };
+    let fat32 = of(&[
+        (532_480, 1),
+        (16_777_216, 8),
+        (33_554_432, 16),
+        (67_108_864, 32),
+        (u32::MAX, 64),
+    ]);
+    let fat16 = of(&[(32_680, 2), (u32::MAX, 4)]);
     let fat12 = [1, 2, 4].map(|size| (Kind::Fat12, size));
     [(Kind::Fat32, fat32), (Kind::Fat16, fat16)].into_iter().chain(fat12)
 }

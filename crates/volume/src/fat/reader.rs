@@ -128,8 +128,8 @@ impl<'a> FatVolume<'a> {
             .ok_or(ReadError::Damaged("its tables are larger than itself"))?;
         let clusters = (heap_sectors / u64::from(sectors_per_cluster)) as u32;
         let kind = match clusters {
-            ..4085 => Kind::Fat12,
-            ..65525 => Kind::Fat16,
+            0..4085 => Kind::Fat12,
+            4085..65525 => Kind::Fat16,
             _ => Kind::Fat32,
         };
         let table = sectors(volume, reserved, fat_sectors)?;
