@@ -2,11 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 /// The family of file systems to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileSystem {
     /// FAT32; FAT16 or FAT12 on disks too small for it. Every host reads it; files end at 4 GiB, disks at 2 TiB.
@@ -30,7 +30,7 @@ impl FromStr for FileSystem {
 }
 
 /// What is around the file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     /// A partition table (master boot record) with one partition, which starts at 1 MiB. What most sticks have, and the
