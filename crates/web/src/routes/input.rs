@@ -20,8 +20,9 @@ pub(crate) const SHORT: usize = 16 << 10;
 pub(crate) const SETTINGS: usize = 256 << 10;
 /// The longest back-up, in bytes.
 pub(crate) const BACKUP: usize = 2 << 20;
-/// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a body may take to arrive: part of every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience(pub(crate) Duration);
 
 /// A JSON body of at most `LIMIT` bytes.
 pub(crate) struct Input<T, const LIMIT: usize = SHORT>(pub(crate) T);
@@ -33,7 +34,8 @@ impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Input<
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         check_length(&parts.headers, LIMIT)?;
-        let bytes = match tokio::time::timeout(PATIENCE, read(body, LIMIT)).await {
+        let Patience(patience) = parts.extensions.get().copied().ok_or_else(Failure::internal)?;
+        let bytes = match tokio::time::timeout(patience, read(body, LIMIT)).await {
             Ok(read) => read?,
             Err(_) => {
                 let problem = Problem::new(ProblemCode::Timeout, "the body did not arrive in time");

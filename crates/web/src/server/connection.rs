@@ -18,7 +18,7 @@ use super::{Limits, host::Arrival, timed::Timed};
 use crate::{
     access::Peer,
     api::{Problem, ProblemCode},
-    routes::Failure,
+    routes::{Failure, Patience},
 };
 
 /// The longest head of a request, in bytes.
@@ -39,6 +39,7 @@ pub(super) async fn serve<T>(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(Arrival(arrival));
+        request.extensions_mut().insert(Patience(limits.body));
         router.clone().oneshot(request)
     };
     run(io, service, limits, stop).await;

@@ -56,6 +56,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long the head of a request may take, and how long a connection may be idle.
     pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
     /// How long a client may leave an answer in our buffers.
     pub write: Duration,
     /// How long a graceful stop waits for requests under way.
@@ -83,6 +85,7 @@ impl Default for Limits {
             refusals: 16,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            body: Duration::from_secs(20),
             write: Duration::from_secs(30),
             stop: Duration::from_secs(5),
             rate_of_one: Rate {
