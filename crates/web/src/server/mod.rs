@@ -25,6 +25,7 @@ use crate::{
     access::{Access, OpenError},
     app::App,
     appliance::Appliance,
+    mdns::Announcer,
     page,
     tls::{Keeper, TlsError},
 };
@@ -125,6 +126,15 @@ impl Server {
                 new_owner,
                 stop,
             ));
+        }
+        let port = http_addresses.first().or(https_addresses.first()).map(SocketAddr::port);
+        if let Some(port) = port.filter(|_| options.announce) {
+            match Announcer::open(port) {
+                Ok(announcer) => {
+                    chores.spawn(announcer.run(app.appliance.name(), house.stop.clone()));
+                }
+                Err(error) => tracing::warn!(%error),
+            }
         }
         if !page::is_built_in() {
             tracing::warn!("this program was built without its page; the API works all the same");

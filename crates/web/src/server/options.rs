@@ -15,6 +15,8 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Where `access.json` and `tls.json` are kept. Must exist, and be its owner's only.
     pub folder: PathBuf,
+    /// Whether to announce `NAME.local` and the page in the network (mDNS).
+    pub announce: bool,
     /// Names and addresses, besides `NAME.local` and the device's own addresses, by which the page may be asked for: what
     /// a router calls the device, or the address of a port that is forwarded to it.
     pub allowed_hosts: Vec<String>,
@@ -35,6 +37,7 @@ impl Options {
             https: Vec::new(),
             socket: None,
             folder,
+            announce: false,
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
             access: Settings::default(),
