@@ -1,4 +1,5 @@
 //! The server over real sockets, one file per concern.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod claim;
 mod csrf;
