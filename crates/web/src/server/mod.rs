@@ -23,6 +23,7 @@ pub use options::{Limits, Options, Rate};
 
 use crate::{
     access::{Access, OpenError},
+    api::Problem,
     app::App,
     appliance::Appliance,
     mdns::Announcer,
@@ -166,6 +167,15 @@ impl Server {
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.app.access
+    }
+
+    /// Takes the device from its owner, as a factory reset over the API does once the device has done its part: what a
+    /// held button does.
+    ///
+    /// # Errors
+    /// If what is kept about access cannot be written; nothing has changed then.
+    pub async fn forget_owner(&self) -> Result<(), Problem> {
+        self.app.forget_owner().await
     }
 
     /// SHA-256 of the certificate as browsers show it, if there is TLS.

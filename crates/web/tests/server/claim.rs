@@ -116,6 +116,15 @@ async fn the_button_opens_one_claim_for_five_minutes() {
 }
 
 #[tokio::test]
+async fn a_device_that_forgot_its_owner_has_a_new_code() {
+    let (device, owner) = Device::claimed().await;
+    device.server.forget_owner().await.unwrap();
+    owner.get("/state").await.is(403, "unclaimed");
+    let owner = device.claim().await;
+    assert_eq!(owner.get("/state").await.status, 200);
+}
+
+#[tokio::test]
 async fn of_claims_at_the_same_moment_one_wins() {
     let device = Device::unclaimed().await;
     let claim = json!({"code": device.code(), "password": PASSWORD});

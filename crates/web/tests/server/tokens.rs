@@ -95,6 +95,17 @@ async fn odd_tokens_are_refused_even_beside_a_session() {
 }
 
 #[tokio::test]
+async fn an_unknown_token_is_not_taken_for_nobody() {
+    let device = Device::unclaimed().await;
+    let script = device.client().header("authorization", "Bearer x");
+    script.get("/hello").await.is(401, "sign_in_needed");
+    script
+        .post("/claim", json!({"code": device.code(), "password": "correct horse"}))
+        .await
+        .is(401, "sign_in_needed");
+}
+
+#[tokio::test]
 async fn tokens_have_one_name_each_and_are_bounded() {
     let (_device, owner) = Device::claimed().await;
     token(&owner, "0", false).await;
