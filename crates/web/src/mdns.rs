@@ -77,20 +77,22 @@ mod tests {
 
     use super::*;
 
-    /// A port of this test's own: real phones must not see it, nor it them.
-    const PORT: u16 = 25_353;
+    /// A port of this run's own: real phones must not see it, nor other runs.
+    fn port() -> u16 {
+        20_000 + (std::process::id() % 10_000) as u16
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_phone_finds_the_device_under_each_of_its_names_until_it_stops() {
         let announcer = Announcer {
-            daemon: ServiceDaemon::new_with_port(PORT).unwrap(),
+            daemon: ServiceDaemon::new_with_port(port()).unwrap(),
             port: 8080,
         };
         let (sender, name) = watch::channel(Arc::from("First-Stick"));
         let stop = CancellationToken::new();
         let running = tokio::spawn(announcer.run(name, stop.clone()));
 
-        let phone = ServiceDaemon::new_with_port(PORT).unwrap();
+        let phone = ServiceDaemon::new_with_port(port()).unwrap();
         let events = phone.browse(SERVICE).unwrap();
         let wait_for = |what: &'static str, found: fn(&ServiceEvent) -> bool| {
             let events = events.clone();
