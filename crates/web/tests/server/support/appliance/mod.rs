@@ -32,6 +32,8 @@ pub(crate) struct Fake {
     /// How many probes have begun, and how many of them were dropped before their end.
     pub(crate) probes: AtomicUsize,
     pub(crate) dropped: AtomicUsize,
+    /// Changes something when the state is looked at once more than so often.
+    pub(crate) surprise: Mutex<Option<usize>>,
     /// Everything secret that arrived.
     pub(crate) secrets: Mutex<Vec<String>>,
 }
@@ -48,6 +50,7 @@ impl Fake {
             applied: AtomicUsize::new(0),
             probes: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
+            surprise: Mutex::default(),
             secrets: Mutex::default(),
         })
     }
@@ -119,6 +122,15 @@ impl Observe for Fake {
     }
 
     fn live(&self) -> watch::Receiver<Arc<Live>> {
+        let mut surprise = self.surprise.lock().unwrap();
+        match *surprise {
+            Some(0) => {
+                *surprise = None;
+                self.change(|live| live.disks[0].read_only = true);
+            }
+            Some(looks) => *surprise = Some(looks - 1),
+            None => {}
+        }
         self.live.subscribe()
     }
 }
