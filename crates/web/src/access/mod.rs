@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use attempts::Patience;
 pub(crate) use caller::{Caller, Identity, Owner};
+pub(crate) use clock::earliest;
 pub use clock::{Clock, SystemClock};
 pub(crate) use guard::{authorise, identify};
 pub use password::Costs;

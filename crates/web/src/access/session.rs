@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Peer,
+    clock::earliest,
     random::{self, Hash, NoRandom},
     record::SessionRecord,
 };
@@ -139,10 +140,28 @@ impl SessionRecord {
         (self.used + lifetime.idle).min(self.created + lifetime.longest)
     }
 
-    /// Whether it has not ended. A clock that was set back by more than a little makes it wait until the time is right
-    /// again.
+    /// Whether it began before somebody set the clock, and somebody has set it since: its times say nothing then.
+    fn is_undated(&self, now: OffsetDateTime) -> bool {
+        self.created < earliest() && earliest() <= now
+    }
+
+    /// Lets it begin now if it is not known when it did.
+    pub(super) fn date(&mut self, now: OffsetDateTime) {
+        if self.is_undated(now) {
+            (self.created, self.used) = (now, now);
+        }
+    }
+
+    /// Whether it is over for good.
+    pub(super) fn has_ended(&self, now: OffsetDateTime, lifetime: Lifetime) -> bool {
+        self.expires(lifetime) <= now && !self.is_undated(now)
+    }
+
+    /// Whether it may be used. A clock that was set back by more than a little makes it wait until the time is right
+    /// again, unless no clock was right when it began.
     pub(super) fn is_valid(&self, now: OffsetDateTime, lifetime: Lifetime) -> bool {
-        now < self.expires(lifetime) && now + SLACK >= self.created
+        let has_begun = self.created <= now + SLACK || self.created < earliest();
+        has_begun && !self.has_ended(now, lifetime)
     }
 
     /// Whether its use should be noted.

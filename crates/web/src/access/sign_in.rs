@@ -67,9 +67,10 @@ impl Access {
         peer: Peer,
     ) -> Result<(Option<SessionCookie>, Session), Problem> {
         let found = self.record().sessions.iter().find(|kept| kept.hash == session).cloned();
-        let Some(found) = found else {
+        let Some(mut found) = found else {
             return Err(Problem::new(ProblemCode::SignInNeeded, "the session is over").remedy("sign in"));
         };
+        found.date(self.clock.now());
         if found.tls || !peer.has_tls() {
             return Ok((None, found.seen(self.settings.lifetime)));
         }
@@ -94,8 +95,11 @@ impl Access {
         if valid && note {
             let session = *session;
             self.note(move |record| {
-                if let Some(kept) = record.sessions.iter_mut().find(|kept| kept.hash == session) {
-                    kept.used = now;
+                for kept in &mut record.sessions {
+                    kept.date(now);
+                    if kept.hash == session {
+                        kept.used = now;
+                    }
                 }
             });
         }
@@ -126,7 +130,8 @@ impl Access {
         let seen = session.seen(lifetime);
         self.change(|record| {
             edit(record)?;
-            record.sessions.retain(|kept| kept.is_valid(now, lifetime));
+            record.sessions.iter_mut().for_each(|kept| kept.date(now));
+            record.sessions.retain(|kept| !kept.has_ended(now, lifetime));
             while record.sessions.len() >= session::MOST {
                 let oldest = (0..record.sessions.len()).min_by_key(|index| record.sessions[*index].used);
                 record.sessions.swap_remove(oldest.unwrap_or_default());

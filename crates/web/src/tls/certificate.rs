@@ -10,11 +10,11 @@ use rcgen::{
 use ring::digest;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
-use time::{Date, Month, OffsetDateTime};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::TlsError;
-use crate::access::write_aside;
+use crate::access::{earliest, write_aside};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long a certificate is good for. Apple's systems refuse more than 825 days (HT210176).
@@ -129,12 +129,6 @@ impl Kept {
     pub(super) fn key_pair(&self) -> Option<KeyPair> {
         KeyPair::try_from(&self.key()?).ok()
     }
-}
-
-/// No certificate begins before this program was written.
-fn earliest() -> OffsetDateTime {
-    Date::from_calendar_date(2026, Month::January, 2)
-        .map_or(OffsetDateTime::UNIX_EPOCH, |date| date.midnight().assume_utc())
 }
 
 /// SHA-256 of a certificate as browsers show it.
