@@ -67,8 +67,8 @@ async fn claim(
     let made = app.access.claim(peer, claim.code, claim.password).await?;
     tracing::info!(%peer, "the device was claimed");
     if let Some(name) = claim.name {
-        let appliance = app.appliance.clone();
-        if let Err(failure) = super::carry::change(async move { appliance.rename(&name).await }).await {
+        let renamed = super::carry::change(&app, |app| async move { app.appliance.rename(&name).await }).await;
+        if let Err(failure) = renamed {
             tracing::warn!(?failure, "the device keeps its name");
         }
     }

@@ -55,7 +55,7 @@ async fn device(State(app): State<App>) -> Json<Device> {
 ))]
 async fn rename_device(State(app): State<App>, Input(rename): Input<Rename>) -> Answer<Json<Applied>> {
     check_device_name(&rename.name)?;
-    carry::change(async move { app.appliance.rename(&rename.name).await })
+    carry::change(&app, |app| async move { app.appliance.rename(&rename.name).await })
         .await
         .map(Json)
 }
@@ -129,7 +129,7 @@ async fn factory_reset(
     Input(confirmation): Input<Confirmation>,
 ) -> Answer<StatusCode> {
     carry::confirmed(&confirmation.confirm, &app.name())?;
-    carry::change(async move {
+    carry::change(&app, |app| async move {
         app.appliance.factory_reset().await?;
         app.forget_owner().await
     })

@@ -111,7 +111,11 @@ impl Tasks {
             can_cancel: work.can_cancel,
             state: TaskState::Running,
         };
-        let cancel = self.stop.child_token();
+        let cancel = if work.can_cancel {
+            self.stop.child_token()
+        } else {
+            CancellationToken::new()
+        };
         self.tell(Change::Task(Box::new(task.clone())));
         let entry = Entry {
             task,
@@ -201,7 +205,7 @@ impl Tasks {
         self.changes.subscribe()
     }
 
-    /// Ends all tasks and waits for them.
+    /// Cancels what can be cancelled, and waits for all tasks to end.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tracker.close();
