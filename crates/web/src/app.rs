@@ -55,9 +55,10 @@ impl App {
         crate::events::state(&self.live(), &self.tasks)
     }
 
-    /// Takes the device from its owner: a new claim code, no sessions and tokens, a certificate with a new key.
+    /// Takes the device from its owner: a new claim code, no sessions, tokens and tasks, a certificate with a new key.
     pub(crate) async fn forget_owner(&self) -> Result<(), Problem> {
         self.access.reset().await?;
+        self.tasks.forget_all();
         self.certificate.notify_one();
         Ok(())
     }

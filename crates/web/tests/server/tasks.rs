@@ -217,3 +217,45 @@ async fn a_stopping_server_does_not_wait_for_ever() {
     let stopped = tokio::time::timeout(Duration::from_secs(60), device.server.stop()).await;
     stopped.expect("it waits for ever");
 }
+
+#[tokio::test]
+async fn a_reset_cancels_tasks_and_waits_for_no_other() {
+    let (device, owner) = Device::claimed().await;
+    let probe = start(&owner, "/store-probes", probe("hang")).await;
+    let apply = start(&owner, "/configuration/versions/2/apply", json!({})).await;
+    let fake = &device.fake;
+    until("both have begun", async || {
+        fake.probes.load(Ordering::SeqCst) == 1 && fake.waiting.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    let reset = json!({"confirm": "my-stick"});
+    let refused = owner.post("/device/factory-reset", reset.clone()).await;
+    refused.is(409, "conflict");
+    assert!(refused.text().contains(&format!("task {apply}")), "{refused:?}");
+    assert_eq!(owner.get(&format!("/tasks/{probe}")).await.json()["state"], "running");
+    fake.gate.add_permits(1);
+    ended(&owner, apply).await;
+    let mut stream = owner.events("").await.unwrap();
+    stream.next().await.unwrap();
+    assert_eq!(owner.post("/device/factory-reset", reset).await.status, 204);
+    assert_eq!(fake.dropped.load(Ordering::SeqCst), 1, "the probe goes on");
+    stream.end().await;
+    let next_owner = device.claim().await;
+    assert_eq!(next_owner.get("/tasks").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn nobody_sees_the_tasks_of_an_owner_before() {
+    let (device, owner) = Device::claimed().await;
+    let scan = start(&owner, "/network/wifi/scan", json!({})).await;
+    ended(&owner, scan).await;
+    let apply = start(&owner, "/configuration/versions/2/apply", json!({})).await;
+    until("it has begun", async || device.fake.waiting.load(Ordering::SeqCst) == 1).await;
+    device.server.forget_owner().await.unwrap();
+    let next_owner = device.claim().await;
+    assert_eq!(next_owner.get("/tasks").await.json(), json!([]));
+    device.fake.gate.add_permits(1);
+    until("it has ended", async || device.fake.applied.load(Ordering::SeqCst) == 1).await;
+    next_owner.get(&format!("/tasks/{apply}")).await.is(404, "not_found");
+    assert_eq!(next_owner.get("/tasks").await.json(), json!([]));
+}
