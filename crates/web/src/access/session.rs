@@ -169,6 +169,11 @@ impl SessionRecord {
         now >= self.used + REMEMBER
     }
 
+    /// Notes its use. Notes may overtake each other on their way to the card.
+    pub(super) fn note(&mut self, now: OffsetDateTime) {
+        self.used = self.used.max(now);
+    }
+
     /// As the page sees it.
     pub(super) fn seen(&self, lifetime: Lifetime) -> Session {
         Session {
@@ -194,7 +199,9 @@ mod tests {
         let (mut session, _) = begin(Peer::LOCAL, start, LIFETIME).unwrap();
         assert!(session.is_valid(after(999), LIFETIME));
         assert!(!session.is_valid(after(1000), LIFETIME));
-        session.used = after(4500);
+        session.note(after(4500));
+        session.note(after(900));
+        assert_eq!(session.used, after(4500));
         assert!(session.is_valid(after(4999), LIFETIME));
         assert!(!session.is_valid(after(5000), LIFETIME));
         assert!(session.is_valid(start - SLACK, LIFETIME));

@@ -102,7 +102,7 @@ impl Access {
                 for kept in &mut record.sessions {
                     kept.date(now);
                     if kept.hash == session {
-                        kept.used = now;
+                        kept.note(now);
                     }
                 }
             });
