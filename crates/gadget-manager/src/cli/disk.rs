@@ -128,7 +128,7 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         }
         Command::Resize { target, size, shrink } => {
             let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
-            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
             let old = store.info(&image).await?.size;
             if size.0 < old && !shrink {
                 let detail = format!(
@@ -260,7 +260,7 @@ async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Fail
         &image.image,
         &format!("Everything written to {} since {snapshot} will be lost.", image.image),
     )?;
-    let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+    let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
     let progress = Progress::start("restoring", target.json);
     store.restore(&image.image, &snapshot, &progress.report()).await?;
     drop(progress);
@@ -278,7 +278,7 @@ async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: boo
     match &image.snapshot {
         Some(snapshot) => store.delete_snapshot(&image.image, snapshot).await?,
         None => {
-            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
             store.delete(&image.image, with_snapshots).await?;
         }
     }
