@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn codes_become_what_they_mean_to_a_disk() {
-        let block = |errno: i32| RbdError::from_errno("rbd/tv", "write", -errno).into_block("tv");
+        let block = |errno: i32| RbdError::from_errno("rbd/tv", "write", errno.wrapping_neg()).into_block("tv");
         assert!(matches!(block(108), BlockError::Fenced { .. }));
         assert!(matches!(block(libc::ENOSPC), BlockError::NoSpace { .. }));
         assert!(matches!(block(libc::EDQUOT), BlockError::NoSpace { .. }));

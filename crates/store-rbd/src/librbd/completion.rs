@@ -15,6 +15,26 @@ struct Context<K> {
 /// What librbd returned: not negative, or the code of the error as a positive number.
 pub(super) type Answer = Result<usize, i32>;
 
+/// An operation that librbd was asked for.
+pub(super) enum Operation<K> {
+    Begun(oneshot::Receiver<(K, Answer)>),
+    Refused(K, i32),
+}
+
+impl<K> Operation<K> {
+    /// Waits for its end: the kept things and the answer.
+    pub(super) async fn ended(self) -> (Option<K>, Answer) {
+        match self {
+            Self::Refused(keep, code) => (Some(keep), Err(code)),
+            Self::Begun(answer) => match answer.await {
+                Ok((keep, answer)) => (Some(keep), answer),
+                // The callback always answers.
+                Err(_) => (None, Err(libc::EIO)),
+            },
+        }
+    }
+}
+
 /// Starts an operation of librbd and returns what becomes of it.
 ///
 /// `start` gets the completion to hand over and returns what librbd's call returned. What librbd works on must be in `keep`,
@@ -24,7 +44,7 @@ pub(super) type Answer = Result<usize, i32>;
 pub(super) fn submit<K: Send + 'static>(
     keep: K,
     start: impl FnOnce(sys::rbd_completion_t) -> c_int,
-) -> impl Future<Output = (Option<K>, Answer)> + Send {
+) -> Operation<K> {
     let (done, answer) = oneshot::channel();
     let context = Box::into_raw(Box::new(Context { keep, done }));
     let mut completion = std::ptr::null_mut();
@@ -39,15 +59,9 @@ pub(super) fn submit<K: Send + 'static>(
         // SAFETY: as above; it came from `Box::into_raw`.
         unsafe { Box::from_raw(context) }
     });
-    async move {
-        if let Some(context) = refused {
-            return (Some(context.keep), Err(-code));
-        }
-        match answer.await {
-            Ok((keep, answer)) => (Some(keep), answer),
-            // The callback always answers.
-            Err(_) => (None, Err(libc::EIO)),
-        }
+    match refused {
+        Some(context) => Operation::Refused(context.keep, -code),
+        None => Operation::Begun(answer),
     }
 }
 

@@ -80,9 +80,10 @@ extern "C" fn collect(offset: u64, length: size_t, exists: c_int, argument: *mut
     let runs = unsafe { &mut *argument.cast::<Runs>() };
     if exists != 0 && length > 0 && offset < runs.end {
         let end = offset + length as u64;
+        let is_full = runs.found.len() == MAX_RUNS;
         match runs.found.last_mut() {
             Some(last) if last.1 == offset => last.1 = end,
-            _ if runs.found.len() == MAX_RUNS => runs.end = offset,
+            _ if is_full => runs.end = offset,
             _ => runs.found.push((offset, end)),
         }
     }

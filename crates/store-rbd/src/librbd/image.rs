@@ -3,6 +3,7 @@
 use std::{
     ffi::{CStr, CString},
     mem::size_of,
+    ops::Deref,
     ptr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -27,13 +28,11 @@ const FLAGS_INVALID_MAP: u64 = 0b11;
 
 /// An open image or snapshot.
 ///
-/// Its functions block, except for those in `io`. Dropping it closes it, also blocking: the last owner of an image that may be dropped
-/// anywhere (a disk, a request) hands it to [`Image::drop_elsewhere`].
+/// Its functions block, and so does dropping it, which closes it: see [`Share`].
 pub(super) struct Image {
     raw: sys::rbd_image_t,
     name: String,
     watch: Mutex<Option<Watch>>,
-    /// Taken by whoever drops it; see `drop`.
     pool: Arc<Pool>,
     closed: AtomicBool,
 }
@@ -250,20 +249,44 @@ impl Image {
         let code = unsafe { sys::rbd_close(self.raw) };
         self.check("closing", code).map(drop)
     }
-
-    /// Gives a share of an image back from anywhere: closing blocks, and must not happen in a callback of librbd.
-    pub(super) fn drop_elsewhere(image: Arc<Self>) {
-        let Some(image) = Arc::into_inner(image) else { return };
-        let thread = std::thread::Builder::new().name("rbd-close".to_owned());
-        // Without a thread to spare it is left open: the process has other worries.
-        let _ = thread.spawn(move || drop(image));
-    }
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             tracing::debug!(image = %self.name, %error, "closed");
+        }
+    }
+}
+
+/// A share of an open image that may be dropped anywhere, also by a thread of librbd: closing blocks, and so the last share
+/// leaves it to a thread of its own.
+#[derive(Clone)]
+pub(super) struct Share(Option<Arc<Image>>);
+
+impl Share {
+    pub(super) fn new(image: Image) -> Self {
+        Self(Some(Arc::new(image)))
+    }
+}
+
+impl Deref for Share {
+    type Target = Image;
+
+    fn deref(&self) -> &Image {
+        // Taken by `drop` only.
+        self.0.as_ref().expect("a share in use")
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // Of shares that are dropped at the same time exactly one gets the image.
+        if let Some(image) = self.0.take().and_then(Arc::into_inner) {
+            let thread = std::thread::Builder::new().name("rbd-close".to_owned());
+            if thread.spawn(move || drop(image)).is_err() {
+                tracing::error!("no thread to close an image with");
+            }
         }
     }
 }
