@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # A new cluster in $FOLDER. Runs with Ceph's programs in place (enter).
 
-# create_folders: everything before the first daemon starts: ports, configuration, keys, the monitor's and the OSDs' data.
+# create_folders: what must be there before the first daemon starts: ports, configuration, keys, the monitor's data. Those
+# of the OSDs are being made when it returns; create_osds waits for that.
 create_folders() {
-    local osd id
-    rm -rf "$FOLDER"/{mon.a,osd.*,port,daemons,ceph.conf,*.keyring,*.env,log}
+    local osd
+    rm -rf "$FOLDER"/{mon.a,osd.*,rgw,port,monmap,daemons,ceph.conf,*.keyring,s3.env,log}
     mkdir -p "$FOLDER/log"
     PORT=$(ports_claim)
     FSID=$(</proc/sys/kernel/random/uuid)
@@ -18,14 +19,16 @@ create_folders() {
     monmaptool --create --fsid "$FSID" --addv a "$(mon_address)" --set-min-mon-release reef "$FOLDER/monmap" >/dev/null
     mkdir "$FOLDER/mon.a"
     ceph-mon --mkfs -i a --monmap "$FOLDER/monmap" --keyring "$FOLDER/all.keyring"
+    MAKING=()
     for ((osd = 0; osd < OSDS; osd++)); do
-        mkdir -p "$FOLDER/osd.$osd"
-        id=$(</proc/sys/kernel/random/uuid)
-        echo "$id" >"$FOLDER/osd.$osd/uuid"
+        mkdir "$FOLDER/osd.$osd"
+        cp /proc/sys/kernel/random/uuid "$FOLDER/osd.$osd/uuid"
         mv "$FOLDER/osd.$osd.keyring" "$FOLDER/osd.$osd/keyring"
-        ceph-osd --mkfs -i "$osd" --osd-uuid "$id" --no-mon-config --monmap "$FOLDER/monmap" >>"$FOLDER/log/mkfs.log" 2>&1
+        setpriv --pdeathsig KILL -- ceph-osd --mkfs -i "$osd" --osd-uuid "$(<"$FOLDER/osd.$osd/uuid")" --no-mon-config \
+            --monmap "$FOLDER/monmap" >"$FOLDER/log/osd.$osd.mkfs" 2>&1 &
+        MAKING+=($!)
     done
-    rm -f "$FOLDER/monmap" "$FOLDER/all.keyring"
+    rm "$FOLDER/all.keyring"
 }
 
 mon_address() { echo "[v2:127.0.0.1:$PORT,v1:127.0.0.1:$((PORT + 1))]"; }
@@ -49,6 +52,8 @@ write_conf() {
     # The tests' disk may be nearly full; that is not this cluster's business.
     mon_data_avail_warn = 1
     mon_data_avail_crit = 0
+    # Seconds that it waits for more changes before it makes one.
+    paxos_propose_interval = 0.1
     mon_allow_pool_delete = true
     mon_allow_pool_size_one = true
     mon_warn_on_pool_no_redundancy = false
@@ -122,12 +127,14 @@ key() {
     ceph-authtool "$all" -n "$name" "$@" >/dev/null
 }
 
-# create_osds: makes the OSDs known; the monitor runs.
+# create_osds: makes the OSDs known, when their data are there; the monitor runs.
 create_osds() {
     local osd
     for ((osd = 0; osd < OSDS; osd++)); do
         ceph osd new "$(<"$FOLDER/osd.$osd/uuid")" "$osd" >/dev/null
+        wait "${MAKING[osd]}" || die "the data of osd.$osd could not be made" "$(tail -n 15 "$FOLDER/log/osd.$osd.mkfs")"
     done
+    rm "$FOLDER/monmap"
 }
 
 # create_pools: the OSDs run.
@@ -136,6 +143,20 @@ create_pools() {
     ceph osd pool create "$POOL-data" 8 >/dev/null 2>&1
     ceph osd pool application enable "$POOL-data" rbd >/dev/null 2>&1
     rbd pool init "$POOL"
+}
+
+# create_s3: a user of the S3 endpoint, with its keys in FOLDER/s3.env.
+create_s3() {
+    mkdir "$FOLDER/rgw"
+    launch client.rgw
+    # Python comes with Ceph's tools. The secret goes from the one to the other and into the file, past all arguments.
+    radosgw-admin user create --uid stick --display-name stick 2>"$FOLDER/log/radosgw-admin" |
+        python3 -c 'import json, sys
+key = json.load(sys.stdin)["keys"][0]
+print("AWS_ENDPOINT_URL=http://127.0.0.1:" + sys.argv[1])
+print("AWS_ACCESS_KEY_ID=" + key["access_key"])
+print("AWS_SECRET_ACCESS_KEY=" + key["secret_key"])
+print("AWS_REGION=default")' "$((PORT + 2))" >"$FOLDER/s3.env"
 }
 
 # describe: what is in FOLDER/cluster, for people and programs.
