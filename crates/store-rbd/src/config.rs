@@ -23,6 +23,9 @@ use crate::{
 /// Where Ceph's own tools look for the conf file.
 const DEFAULT_CONF: &str = "/etc/ceph/ceph.conf";
 
+/// Largest disk in bytes: 1 EiB. librbd takes sizes near 2^64 and gets their objects wrong.
+pub(crate) const MAX_SIZE: u64 = 1 << 60;
+
 /// Which client does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -293,6 +296,15 @@ impl RbdConfig {
             false => name,
         }
     }
+}
+
+/// Checks the size of a disk in bytes.
+pub(crate) fn check_size(object: &str, size: u64) -> Result<()> {
+    if size.is_multiple_of(512) && (512..=MAX_SIZE).contains(&size) {
+        return Ok(());
+    }
+    let detail = format!("cannot have {size} bytes: a disk has whole sectors of 512 bytes, and at most 1 EiB");
+    Err(RbdError::invalid(object, detail))
 }
 
 /// Names of pools, namespaces, users, images and snapshots, as all of Ceph's tools can write them: `/` and `@` separate

@@ -10,7 +10,7 @@ use block::{
 
 use crate::{
     access::Access,
-    config::{ClientKind, RbdConfig, RbdSecret, check_name},
+    config::{ClientKind, RbdConfig, RbdSecret, check_name, check_size},
     error::RbdError,
     librbd::Librbd,
 };
@@ -115,10 +115,7 @@ impl Store for RbdStore {
             let remedy = "RBD images hold nothing but the blocks: leave the format out";
             return Err(StoreError::unsupported(image, format!("the format {format}"), remedy));
         }
-        if options.size == 0 || !options.size.is_multiple_of(512) {
-            let detail = format!("cannot have {} bytes: a disk has whole sectors of 512 bytes", options.size);
-            return Err(StoreError::invalid(image, detail));
-        }
+        check_size(image, options.size).map_err(|error| error.into_store(image))?;
         let created = self.manager().create(image, options.size).await;
         created.map_err(|error| error.into_store(image))?;
         self.info(&ImageRef::live(image)).await
@@ -126,10 +123,7 @@ impl Store for RbdStore {
 
     async fn resize(&self, image: &str, size: u64) -> Result<ImageInfo> {
         named("image", image)?;
-        if !size.is_multiple_of(512) {
-            let detail = format!("cannot have {size} bytes: a disk has whole sectors of 512 bytes");
-            return Err(StoreError::invalid(image, detail));
-        }
+        check_size(image, size).map_err(|error| error.into_store(image))?;
         let resized = self.manager().resize(image, size).await;
         resized.map_err(|error| error.into_store(image))?;
         self.info(&ImageRef::live(image)).await

@@ -19,9 +19,9 @@ use crate::{
     error::{RbdError, Result},
 };
 
-/// A client that was blocklisted is refused for this long: a week, long enough for a machine that slept meanwhile to
-/// notice. A requeued write of an owner that nobody remembers must not land.
-const BLOCKLIST_SECONDS: u32 = 7 * 24 * 3600;
+/// How long a fenced client is refused: a week instead of the usual hour. A machine that slept meanwhile must not send what
+/// it had under way when it wakes up.
+const FENCED_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
@@ -202,6 +202,15 @@ impl Cluster {
         }
     }
 
+    /// Refuses the client at `address` for long. librbd has fenced it before, for as long as the cluster usually does:
+    /// librados 16 cannot ask newer clusters for another time (it sends the number as a text).
+    pub(super) fn fence_for_long(&self, address: &str) -> Result<()> {
+        let command = serde_json::json!({
+            "prefix": "osd blocklist", "blocklistop": "add", "addr": address, "expire": FENCED_SECONDS,
+        });
+        self.ask_monitors(&command).map(drop)
+    }
+
     /// The names of the pools.
     pub(super) fn pools(&self) -> Result<Vec<String>> {
         let mut buffer = vec![0_u8; 4096];
@@ -269,7 +278,7 @@ fn options(access: &Access, purpose: Purpose) -> Vec<(String, String)> {
     };
     let monitors = access.monitors.to_string();
     let connect = connect.as_secs().to_string();
-    let ours: [(&str, &str); 18] = [
+    let ours: [(&str, &str); 17] = [
         ("mon_host", &monitors),
         ("client_mount_timeout", &connect),
         ("rados_mon_op_timeout", &connect),
@@ -289,7 +298,6 @@ fn options(access: &Access, purpose: Purpose) -> Vec<(String, String)> {
         ("rbd_disable_zero_copy_writes", "false"),
         // Taking over fences.
         ("rbd_blocklist_on_break_lock", "true"),
-        ("rbd_blocklist_expire_seconds", &BLOCKLIST_SECONDS.to_string()),
         // Fewer threads, which a small board does not have the memory for.
         ("ms_async_op_threads", "2"),
         ("librados_thread_count", "1"),
@@ -303,6 +311,7 @@ fn options(access: &Access, purpose: Purpose) -> Vec<(String, String)> {
 pub(super) struct Pool {
     raw: rados::rados_ioctx_t,
     name: String,
+    /// Disconnected after its pools are gone.
     cluster: Arc<Cluster>,
 }
 
@@ -321,7 +330,7 @@ impl Pool {
         &self.name
     }
 
-    pub(super) fn cluster(&self) -> &Arc<Cluster> {
+    pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 

@@ -32,6 +32,7 @@ const FLAGS_INVALID_MAP: u64 = 0b11;
 pub(super) struct Image {
     raw: sys::rbd_image_t,
     name: String,
+    writable: bool,
     watch: Mutex<Option<Watch>>,
     pool: Arc<Pool>,
     closed: AtomicBool,
@@ -68,6 +69,7 @@ impl Image {
             _ => Ok(Self {
                 raw,
                 name,
+                writable,
                 watch: Mutex::new(None),
                 pool: pool.clone(),
                 closed: AtomicBool::new(false),
@@ -84,8 +86,13 @@ impl Image {
         &self.name
     }
 
-    pub(super) fn pool(&self) -> &Arc<Pool> {
+    pub(super) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Whether it was opened for writing.
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
     }
 
     /// Turns a code of librbd into an error of this image.

@@ -40,7 +40,9 @@ pub(super) fn bare(address: &str) -> &str {
 impl Image {
     /// Who has the image locked.
     pub(super) fn holders(&self) -> Result<Vec<Holder>> {
-        match self.features()?.contains(Features::EXCLUSIVE_LOCK) {
+        // Of an image opened for reading librbd does not tell owners of the exclusive lock, but it lists them with the
+        // advisory locks, as they were when it was opened.
+        match self.features()?.contains(Features::EXCLUSIVE_LOCK) && self.is_writable() {
             true => self.lock_owners(),
             false => self.lockers(),
         }
@@ -160,7 +162,11 @@ impl Image {
         if code == -libc::ENOENT {
             return Ok(());
         }
-        self.check("breaking the lock", code).map(drop)
+        self.check("breaking the lock", code)?;
+        if let Err(error) = self.pool().cluster().fence_for_long(bare(&holder.address)) {
+            tracing::warn!(image = self.name(), %error, "the earlier owner is fenced for an hour only");
+        }
+        Ok(())
     }
 
     /// Whether we still have the lock: asks the cluster.
@@ -172,6 +178,9 @@ impl Image {
             self.check("asking for the lock", code)?;
             return Ok(is_owner != 0);
         }
+        // The list is librbd's memory of the last change it was told of; this asks the cluster, which refuses us if we are
+        // fenced.
+        self.metadata(c"cloudstick_owner")?;
         let holders = self.lockers()?;
         Ok(holders.iter().any(|holder| bare(&holder.address) == bare(ours)))
     }

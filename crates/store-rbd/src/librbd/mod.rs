@@ -48,11 +48,6 @@ pub(crate) struct Librbd {
     identity: Option<String>,
 }
 
-/// The version of librbd.
-pub(crate) fn version() -> String {
-    cluster::versions().1
-}
-
 impl Librbd {
     pub(crate) fn new(config: Arc<RbdConfig>, access: Arc<Access>, identity: Option<String>) -> Self {
         Self {

@@ -24,6 +24,7 @@ use super::{
     ownership::{self, Owned},
 };
 use crate::{
+    config::check_size,
     error::RbdError,
     monitor::Monitor,
 };
@@ -324,6 +325,7 @@ impl BlockDevice for RbdDisk {
             return Err(BlockError::misaligned(&self.inner.name, 0, size, 512));
         }
         self.check(Operation::Resize, 0, 0)?;
+        check_size(&self.inner.name, size).map_err(|error| error.into_block(&self.inner.name))?;
         // Nobody reads or writes what is being cut off.
         let guard = self.inner.ranges.exclusive(0..u64::MAX).await;
         let slot = self.inner.slot().await?;
