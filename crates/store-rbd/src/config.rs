@@ -147,7 +147,10 @@ impl RbdConfig {
         }
         let within = |name: &str, value: u64, least: u64, most: u64| match (least..=most).contains(&value) {
             true => Ok(()),
-            false => Err(RbdError::invalid(name, format!("is {value}; it must be {least} to {most}"))),
+            false => Err(RbdError::invalid(
+                name,
+                format!("is {value}; it must be {least} to {most}"),
+            )),
         };
         within("concurrency", self.concurrency as u64, 1, 256)?;
         within("deadline_seconds", self.deadline_seconds, 2, 600)?;
@@ -170,7 +173,11 @@ impl RbdConfig {
         if let Some(text) = &self.conf {
             self.read_conf("conf", text)?;
         }
-        if self.owner.as_ref().is_some_and(|owner| owner.len() > 200 || !owner.is_ascii()) {
+        if self
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.len() > 200 || !owner.is_ascii())
+        {
             return Err(RbdError::invalid("owner", "must be at most 200 ASCII characters"));
         }
         Ok(())
@@ -179,7 +186,9 @@ impl RbdConfig {
     /// The features that new images are to have, if that is said.
     pub(crate) fn features(&self) -> Result<Option<Features>> {
         let names = self.features.as_ref();
-        names.map(|names| Features::from_names(names.iter().map(String::as_str))).transpose()
+        names
+            .map(|names| Features::from_names(names.iter().map(String::as_str)))
+            .transpose()
     }
 
     /// Longest time that a step of managing may take.
@@ -333,7 +342,9 @@ fn read_file(path: &Path, secret: bool) -> Result<Zeroizing<String>> {
         return Err(RbdError::invalid(&object, detail));
     }
     let mut text = Zeroizing::new(String::new());
-    file.take(MAX_LENGTH as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_LENGTH as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     Ok(text)
 }
 
@@ -409,7 +420,10 @@ mod tests {
         assert_eq!(access.monitors.to_string(), "10.0.0.1,10.0.0.2:6789");
         assert!(!format!("{access:?} {:?}", secret(1)).contains(&key(1)));
         let missing = config.access(None).unwrap_err().to_string();
-        assert!(missing.contains("client.tv") && missing.contains("secrets"), "{missing}");
+        assert!(
+            missing.contains("client.tv") && missing.contains("secrets"),
+            "{missing}"
+        );
         let wrong = RbdSecret::Key(Secret::new("planted"));
         assert!(!config.access(Some(&wrong)).unwrap_err().to_string().contains("planted"));
     }

@@ -163,9 +163,14 @@ impl RbdError {
             },
             libc::EDQUOT => Self::NoSpace {
                 object,
-                detail: "the pool has reached its quota; raise it (ceph osd pool set-quota) or delete something".to_owned(),
+                detail: "the pool has reached its quota; raise it (ceph osd pool set-quota) or delete something"
+                    .to_owned(),
             },
-            libc::ETIMEDOUT | libc::ENOTCONN | libc::ECONNREFUSED | libc::ECONNRESET | libc::EHOSTUNREACH
+            libc::ETIMEDOUT
+            | libc::ENOTCONN
+            | libc::ECONNREFUSED
+            | libc::ECONNRESET
+            | libc::EHOSTUNREACH
             | libc::ENETUNREACH => Self::Unreachable {
                 object,
                 detail: format!("{doing} was not answered in time"),
@@ -258,7 +263,10 @@ mod tests {
         assert!(block(libc::ETIMEDOUT).is_retryable() && block(libc::ENOTCONN).is_retryable());
         assert!(matches!(
             block(libc::EIO),
-            BlockError::Io { errno: Some(libc::EIO), .. }
+            BlockError::Io {
+                errno: Some(libc::EIO),
+                ..
+            }
         ));
         assert!(matches!(block(i32::MIN), BlockError::Io { .. }));
     }

@@ -117,7 +117,11 @@ impl fmt::Display for Features {
         let mut names: Vec<String> = Vec::new();
         for bit in 0..64_usize {
             if self.0 >> bit & 1 == 1 {
-                names.push(NAMES.get(bit).map_or_else(|| format!("feature {bit}"), |name| (*name).to_owned()));
+                names.push(
+                    NAMES
+                        .get(bit)
+                        .map_or_else(|| format!("feature {bit}"), |name| (*name).to_owned()),
+                );
             }
         }
         match names.is_empty() {
@@ -150,9 +154,15 @@ mod tests {
         let journaled = Features(Features::DEFAULT.0 | Features::JOURNALING.0);
         assert!(journaled.check_librbd("rbd/tv").is_ok());
         let error = journaled.check_kernel("rbd/tv").unwrap_err().to_string();
-        assert!(error.contains("journaling") && error.contains("rbd feature disable"), "{error}");
+        assert!(
+            error.contains("journaling") && error.contains("rbd feature disable"),
+            "{error}"
+        );
         let error = Features(1 << 9).check_librbd("rbd/tv").unwrap_err().to_string();
         assert!(error.contains("migrating"), "{error}");
-        assert!(Features(1 << 30).check_librbd("rbd/tv").is_err(), "a feature of the future");
+        assert!(
+            Features(1 << 30).check_librbd("rbd/tv").is_err(),
+            "a feature of the future"
+        );
     }
 }

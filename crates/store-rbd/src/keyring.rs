@@ -17,7 +17,9 @@ pub struct Keyring {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The text is no keyring.
-    #[error("this is no keyring: {0}; it has [client.NAME] and under it key = …, as `ceph auth get client.NAME` prints it")]
+    #[error(
+        "this is no keyring: {0}; it has [client.NAME] and under it key = …, as `ceph auth get client.NAME` prints it"
+    )]
     Syntax(String),
     /// The key is no cephx key.
     #[error("the key of {0} is no cephx key, which has 40 characters and ends with ==; copy it again, whole")]
@@ -160,7 +162,12 @@ pub(crate) mod tests {
 
     #[test]
     fn a_text_without_keys_is_no_keyring() {
-        for text in ["", "[client.tv]\n", "[client.tv]\ncaps mon = \"allow r\"\n", "[a b]\nkey = x\n"] {
+        for text in [
+            "",
+            "[client.tv]\n",
+            "[client.tv]\ncaps mon = \"allow r\"\n",
+            "[a b]\nkey = x\n",
+        ] {
             assert!(Keyring::parse(text).is_err(), "{text:?}");
         }
     }

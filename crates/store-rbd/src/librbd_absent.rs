@@ -84,6 +84,10 @@ impl Librbd {
 
     pub(crate) async fn diagnose(&self, _image: Option<&str>) -> Vec<Finding> {
         let remedy = "images are managed from a machine with Ceph's tools";
-        vec![Finding::warning("libraries", "this program was built without librbd", remedy)]
+        vec![Finding::warning(
+            "libraries",
+            "this program was built without librbd",
+            remedy,
+        )]
     }
 }

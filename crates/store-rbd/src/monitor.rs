@@ -27,7 +27,8 @@ impl Monitor {
     }
 
     pub(crate) fn set_size(&self, size: u64) {
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.size, size) != size);
+        self.status
+            .send_if_modified(|status| std::mem::replace(&mut status.size, size) != size);
     }
 
     /// The cluster answers.
@@ -37,7 +38,9 @@ impl Monitor {
 
     /// The cluster does not answer, since so long ago.
     pub(crate) fn silent(&self, since: SystemTime, error: BlockError) {
-        self.change(Health::Unreachable { since, error }, |health| matches!(health, Health::Online));
+        self.change(Health::Unreachable { since, error }, |health| {
+            matches!(health, Health::Online)
+        });
     }
 
     /// Somebody else owns the disk. Whether that is news.

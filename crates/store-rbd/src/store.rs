@@ -81,7 +81,10 @@ fn named(what: &str, name: &str) -> Result<()> {
 /// The snapshot that a reference names.
 fn checked(image: &ImageRef) -> Result<()> {
     named("image", &image.image)?;
-    image.snapshot.as_ref().map_or(Ok(()), |snapshot| named("snapshot", snapshot))
+    image
+        .snapshot
+        .as_ref()
+        .map_or(Ok(()), |snapshot| named("snapshot", snapshot))
 }
 
 #[async_trait]

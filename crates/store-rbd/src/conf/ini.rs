@@ -82,7 +82,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Section>, IniError> {
             return Err(fail("a value without a key"));
         }
         let value = value_of(value.trim()).map_err(fail)?;
-        let section = sections.last_mut().ok_or(fail("a setting before the first [section]"))?;
+        let section = sections
+            .last_mut()
+            .ok_or(fail("a setting before the first [section]"))?;
         section.entries.push(Entry { key, value });
     }
     Ok(sections)
@@ -181,7 +183,9 @@ mod tests {
             ("[s]\nk = a\u{0}", 2),
             ("[]\n", 1),
         ] {
-            let Err(error) = parse(text) else { panic!("{text:?} was accepted") };
+            let Err(error) = parse(text) else {
+                panic!("{text:?} was accepted")
+            };
             assert_eq!(error.line, line, "{text:?}: {error}");
             assert!(!error.to_string().contains("secret"));
         }

@@ -218,8 +218,17 @@ mod tests {
         assert_eq!(
             conf.ignored,
             [
-                "log_file", "admin_socket", "keyring", "plugin_dir", "erasure_code_dir", "rbd_plugins", "log_to_file",
-                "crash_dir", "run_dir", "keyfile", "rbd_persistent_cache_path"
+                "log_file",
+                "admin_socket",
+                "keyring",
+                "plugin_dir",
+                "erasure_code_dir",
+                "rbd_plugins",
+                "log_to_file",
+                "crash_dir",
+                "run_dir",
+                "keyfile",
+                "rbd_persistent_cache_path"
             ]
         );
     }
@@ -234,7 +243,8 @@ mod tests {
 
     #[test]
     fn monitors_may_have_sections_of_their_own() {
-        let conf = client("[mon.a]\nhost = a\nmon addr = 10.0.0.1:6789\n[mon.b]\nmon addr = 10.0.0.2:6789\n[osd]\nx = 1\n");
+        let conf =
+            client("[mon.a]\nhost = a\nmon addr = 10.0.0.1:6789\n[mon.b]\nmon addr = 10.0.0.2:6789\n[osd]\nx = 1\n");
         assert_eq!(conf.monitors.to_string(), "10.0.0.1:6789,10.0.0.2:6789");
     }
 

@@ -121,7 +121,10 @@ impl Cluster {
     }
 
     fn set(&self, option: &str, value: &str) -> Result<()> {
-        let (name, value) = (c_string(option)?, zeroize::Zeroizing::new(c_string(value)?.into_bytes_with_nul()));
+        let (name, value) = (
+            c_string(option)?,
+            zeroize::Zeroizing::new(c_string(value)?.into_bytes_with_nul()),
+        );
         // SAFETY: both texts end with a zero byte and live through the call.
         let set = unsafe { rados::rados_conf_set(self.raw, name.as_ptr(), value.as_ptr().cast()) };
         match set {
@@ -217,8 +220,8 @@ impl Cluster {
         loop {
             // SAFETY: the buffer is as long as said.
             let needed = unsafe { rados::rados_pool_list(self.raw, buffer.as_mut_ptr().cast(), buffer.len()) };
-            let needed = usize::try_from(needed)
-                .map_err(|_| RbdError::from_errno(&self.name, "listing the pools", needed))?;
+            let needed =
+                usize::try_from(needed).map_err(|_| RbdError::from_errno(&self.name, "listing the pools", needed))?;
             if needed <= buffer.len() {
                 let names = buffer[..needed].split(|byte| *byte == 0);
                 let names = names.filter(|name| !name.is_empty());
@@ -235,7 +238,8 @@ impl Cluster {
         // SAFETY: the text lives through the call, which writes the handle.
         let code = unsafe { rados::rados_ioctx_create(self.raw, c_pool.as_ptr(), &raw mut raw) };
         if code == -libc::ENOENT {
-            let remedy = format!("create it (ceph osd pool create {pool} && rbd pool init {pool}), or correct its name");
+            let remedy =
+                format!("create it (ceph osd pool create {pool} && rbd pool init {pool}), or correct its name");
             return Err(RbdError::not_found(format!("pool {pool}"), remedy));
         }
         if code < 0 {
@@ -278,7 +282,7 @@ fn options(access: &Access, purpose: Purpose) -> Vec<(String, String)> {
     };
     let monitors = access.monitors.to_string();
     let connect = connect.as_secs().to_string();
-    let ours: [(&str, &str); 17] = [
+    let ours: [(&str, &str); 16] = [
         ("mon_host", &monitors),
         ("client_mount_timeout", &connect),
         ("rados_mon_op_timeout", &connect),
@@ -298,9 +302,9 @@ fn options(access: &Access, purpose: Purpose) -> Vec<(String, String)> {
         ("rbd_disable_zero_copy_writes", "false"),
         // Taking over fences.
         ("rbd_blocklist_on_break_lock", "true"),
-        // Fewer threads, which a small board does not have the memory for.
+        // Fewer threads, which a small board does not have the memory for. (Not those of `librados_thread_count`: librbd 16
+        // blocks one while it looks for the clones of a snapshot, and with one only waits for itself.)
         ("ms_async_op_threads", "2"),
-        ("librados_thread_count", "1"),
     ];
     let mut all = access.options.clone();
     all.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));

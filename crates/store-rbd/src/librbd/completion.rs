@@ -41,10 +41,7 @@ impl<K> Operation<K> {
 /// at an address that does not change when `keep` is moved (on the heap). The kept things come back with the answer. If
 /// the future is dropped, the operation goes on, and they are dropped by librbd's thread when it ended. No thread waits
 /// meanwhile.
-pub(super) fn submit<K: Send + 'static>(
-    keep: K,
-    start: impl FnOnce(sys::rbd_completion_t) -> c_int,
-) -> Operation<K> {
+pub(super) fn submit<K: Send + 'static>(keep: K, start: impl FnOnce(sys::rbd_completion_t) -> c_int) -> Operation<K> {
     let (done, answer) = oneshot::channel();
     let context = Box::into_raw(Box::new(Context { keep, done }));
     let mut completion = std::ptr::null_mut();

@@ -7,8 +7,9 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::{
-    Librbd, failed,
+    Librbd,
     cluster::{Cluster, Pool, Purpose, versions},
+    failed,
     image::Image,
     locks::bare,
     ownership,
@@ -57,12 +58,20 @@ fn connection(client: &Librbd, findings: &mut Vec<Finding>) -> Result<Arc<Cluste
     findings.push(Finding::good("monitors", format!("{} answers", cluster.name())));
     findings.push(Finding::good("key", format!("accepted for client.{user}")));
     match cluster.fsid() {
-        Ok(fsid) if client.access.fsid.is_some() => findings.push(Finding::good("fsid", format!("{fsid}, as expected"))),
-        Ok(fsid) => findings.push(Finding::good("fsid", format!("{fsid}; set fsid to it to be sure of the cluster"))),
+        Ok(fsid) if client.access.fsid.is_some() => {
+            findings.push(Finding::good("fsid", format!("{fsid}, as expected")))
+        }
+        Ok(fsid) => findings.push(Finding::good(
+            "fsid",
+            format!("{fsid}; set fsid to it to be sure of the cluster"),
+        )),
         Err(error) => findings.push(Finding::warning("fsid", error.to_string(), "look at the message")),
     }
     if let Ok(addresses) = cluster.addresses() {
-        findings.push(Finding::good("address", format!("the cluster sees this client at {}", bare(&addresses))));
+        findings.push(Finding::good(
+            "address",
+            format!("the cluster sees this client at {}", bare(&addresses)),
+        ));
     }
     Ok(cluster)
 }
@@ -70,7 +79,9 @@ fn connection(client: &Librbd, findings: &mut Vec<Finding>) -> Result<Arc<Cluste
 /// What the monitors think of the cluster, as far as the user may ask.
 fn monitors(cluster: &Cluster, findings: &mut Vec<Finding>) {
     let answer = cluster.ask_monitors(&json!({ "prefix": "health", "format": "json" }));
-    let health = answer.ok().and_then(|answer| serde_json::from_slice::<serde_json::Value>(&answer).ok());
+    let health = answer
+        .ok()
+        .and_then(|answer| serde_json::from_slice::<serde_json::Value>(&answer).ok());
     let Some(health) = health else {
         findings.push(Finding::warning(
             "health",
@@ -100,12 +111,19 @@ fn monitors(cluster: &Cluster, findings: &mut Vec<Finding>) {
 fn pool(client: &Librbd, cluster: &Arc<Cluster>, findings: &mut Vec<Finding>) -> Result<Arc<Pool>, Finding> {
     let found = cluster.pool(&client.config.pool, client.config.namespace.as_deref());
     let pool = found.map_err(|error| Finding::bad("pool", error.to_string(), "create it, or correct its name"))?;
-    findings.push(Finding::good("pool", format!("{} is number {}", pool.name(), pool.id())));
+    findings.push(Finding::good(
+        "pool",
+        format!("{} is number {}", pool.name(), pool.id()),
+    ));
     if let Some(data) = &client.config.data_pool {
         let known = cluster.pools().is_ok_and(|pools| pools.contains(data));
         findings.push(match known {
             true => Finding::good("data pool", format!("{data} exists")),
-            false => Finding::bad("data pool", format!("{data} does not exist"), "create it, or correct its name"),
+            false => Finding::bad(
+                "data pool",
+                format!("{data} does not exist"),
+                "create it, or correct its name",
+            ),
         });
     }
     Ok(Arc::new(pool))
@@ -115,7 +133,10 @@ fn image_findings(pool: &Arc<Pool>, name: &str, findings: &mut Vec<Finding>) -> 
     let as_finding = |error: RbdError| Finding::bad("image", error.to_string(), "check its name, or create it");
     let image = Image::open(pool, name, None, false).map_err(as_finding)?;
     let (size, features) = (image.size().map_err(as_finding)?, image.features().map_err(as_finding)?);
-    findings.push(Finding::good("image", format!("{} of {size} bytes, with {features}", image.name())));
+    findings.push(Finding::good(
+        "image",
+        format!("{} of {size} bytes, with {features}", image.name()),
+    ));
     if let Err(error) = features.check_librbd(image.name()) {
         findings.push(Finding::bad("features", error.to_string(), "see the message"));
     }

@@ -23,10 +23,7 @@ struct Runs {
 
 /// The extents from `offset` on, to `end` or less far; whole objects count as data if they exist, here or in a parent.
 pub(super) fn extents(image: &Image, offset: u64, end: u64) -> Result<Vec<Extent>> {
-    let mut runs = Runs {
-        found: Vec::new(),
-        end,
-    };
+    let mut runs = Runs { found: Vec::new(), end };
     // SAFETY: an open image; the collector lives through the call.
     let code = unsafe {
         sys::rbd_diff_iterate2(
@@ -68,9 +65,8 @@ pub(super) fn extents(image: &Image, offset: u64, end: u64) -> Result<Vec<Extent
 pub(super) fn allocated(image: &Image, size: u64) -> Result<u64> {
     let mut sum = 0_u64;
     // SAFETY: an open image; the sum lives through the call.
-    let code = unsafe {
-        sys::rbd_diff_iterate2(image.raw(), ptr::null(), 0, size, 0, 1, add_up, (&raw mut sum).cast())
-    };
+    let code =
+        unsafe { sys::rbd_diff_iterate2(image.raw(), ptr::null(), 0, size, 0, 1, add_up, (&raw mut sum).cast()) };
     image.check("asking which objects exist", code)?;
     Ok(sum)
 }

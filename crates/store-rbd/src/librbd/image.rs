@@ -56,7 +56,11 @@ impl Image {
         let c_snapshot = snapshot.map(c_string).transpose()?;
         let snapshot_pointer = c_snapshot.as_deref().map_or(ptr::null(), CStr::as_ptr);
         let mut raw = ptr::null_mut();
-        let open = if writable { sys::rbd_open } else { sys::rbd_open_read_only };
+        let open = if writable {
+            sys::rbd_open
+        } else {
+            sys::rbd_open_read_only
+        };
         // SAFETY: a pool that the image will hold, and texts that live through the call, which writes the handle.
         let code = unsafe { open(pool.raw(), c_name.as_ptr(), &raw mut raw, snapshot_pointer) };
         let name = match snapshot {
@@ -107,7 +111,9 @@ impl Image {
     pub(super) fn size(&self) -> Result<u64> {
         let mut size = 0;
         // SAFETY: an open image; the call writes a number.
-        self.check("asking for the size", unsafe { sys::rbd_get_size(self.raw, &raw mut size) })?;
+        self.check("asking for the size", unsafe {
+            sys::rbd_get_size(self.raw, &raw mut size)
+        })?;
         Ok(size)
     }
 
@@ -308,5 +314,7 @@ extern "C" fn updated(argument: *mut std::ffi::c_void) {
 pub(super) fn at(time: &libc::timespec) -> Option<OffsetDateTime> {
     #[allow(clippy::unnecessary_cast, reason = "32 bits wide on 32-bit systems")]
     let seconds = time.tv_sec as i64;
-    (seconds > 0).then(|| OffsetDateTime::from_unix_timestamp(seconds).ok()).flatten()
+    (seconds > 0)
+        .then(|| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .flatten()
 }

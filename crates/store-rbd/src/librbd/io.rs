@@ -12,12 +12,7 @@ use super::{
 };
 
 /// Reads `len` bytes at `offset`. `held` is kept until librbd is done, as in all of these.
-pub(super) async fn read<H: Send + 'static>(
-    image: &Share,
-    offset: u64,
-    len: usize,
-    held: H,
-) -> Result<Bytes, i32> {
+pub(super) async fn read<H: Send + 'static>(image: &Share, offset: u64, len: usize, held: H) -> Result<Bytes, i32> {
     let reading = {
         let mut buffer = BytesMut::with_capacity(len);
         let (raw, target) = (image.raw(), buffer.as_mut_ptr().cast());

@@ -34,7 +34,9 @@ pub(super) struct Holder {
 /// Addresses without what tells protocols apart, to be compared.
 pub(super) fn bare(address: &str) -> &str {
     let address = address.rsplit(',').next().unwrap_or(address).trim_matches(['[', ']']);
-    ["v1:", "v2:", "any:"].iter().fold(address, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
+    ["v1:", "v2:", "any:"]
+        .iter()
+        .fold(address, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
 }
 
 impl Image {
@@ -52,8 +54,7 @@ impl Image {
         let mut owners = [ptr::null_mut::<c_char>(); MANY];
         let (mut mode, mut count) = (0, MANY);
         // SAFETY: an open image; the list is as long as said.
-        let code =
-            unsafe { sys::rbd_lock_get_owners(self.raw(), &raw mut mode, owners.as_mut_ptr(), &raw mut count) };
+        let code = unsafe { sys::rbd_lock_get_owners(self.raw(), &raw mut mode, owners.as_mut_ptr(), &raw mut count) };
         if code == -libc::ENOENT {
             return Ok(Vec::new());
         }
@@ -113,7 +114,10 @@ impl Image {
         let code = unsafe { sys::rbd_watchers_list(self.raw(), list.as_mut_ptr(), &raw mut count) };
         self.check("asking who watches", code)?;
         // SAFETY: texts of librbd.
-        let watchers = list[..count.min(MANY)].iter().map(|watcher| unsafe { text(watcher.addr) }).collect();
+        let watchers = list[..count.min(MANY)]
+            .iter()
+            .map(|watcher| unsafe { text(watcher.addr) })
+            .collect();
         // SAFETY: what the call filled, given back once.
         unsafe { sys::rbd_watchers_list_cleanup(list.as_mut_ptr(), count.min(MANY)) };
         Ok(watchers)
@@ -129,7 +133,9 @@ impl Image {
             false => unsafe { sys::rbd_lock_exclusive(self.raw(), COOKIE.as_ptr()) },
         };
         match -code {
-            libc::EROFS | libc::EBUSY | libc::EEXIST | libc::EAGAIN => Err(self.in_use("a client that took it just now")),
+            libc::EROFS | libc::EBUSY | libc::EEXIST | libc::EAGAIN => {
+                Err(self.in_use("a client that took it just now"))
+            }
             _ => self.check("taking the lock", code).map(drop),
         }
     }

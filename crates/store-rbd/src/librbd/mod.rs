@@ -24,7 +24,7 @@ use block::{
     store::{Finding, ImageInfo, ImageRef, OpenOptions, Progress, Snapshot},
 };
 use time::OffsetDateTime;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
     access::Access,
@@ -63,7 +63,7 @@ impl Librbd {
         Ok(Arc::new(pool))
     }
 
-    /// Runs something that blocks on a thread, with a connection of its own.
+    /// Runs something that blocks on a thread, with a connection of its own. Not for what takes long with a large image.
     async fn manage<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self, &Arc<Pool>) -> Result<T> + Send + 'static,
@@ -73,7 +73,15 @@ impl Librbd {
             let pool = client.connect(Purpose::Manage)?;
             work(&client, &pool)
         });
-        thread.await.unwrap_or_else(|error| Err(failed(&error)))
+        // Every step ends in time by itself; this is for the steps of librbd that do not.
+        let limit = self.config.deadline() * 4;
+        match timeout(limit, thread).await {
+            Ok(ended) => ended.unwrap_or_else(|error| Err(failed(&error))),
+            Err(_) => Err(RbdError::unreachable(
+                format!("pool {}", self.place()),
+                format!("the cluster did not finish this within {limit:?}; it may do so yet"),
+            )),
+        }
     }
 
     /// As [`manage`](Self::manage), telling how far it is.
@@ -137,12 +145,13 @@ impl Librbd {
 
     pub(crate) async fn create(&self, image: &str, size: u64) -> Result<()> {
         let name = image.to_owned();
-        self.manage(move |client, pool| pool.create(&name, size, &client.making()?)).await
+        self.manage(move |client, pool| pool.create(&name, size, &client.making()?))
+            .await
     }
 
     pub(crate) async fn resize(&self, image: &str, size: u64) -> Result<()> {
         let name = image.to_owned();
-        self.manage(move |client, pool| {
+        self.manage_slowly(&|_, _| {}, move |client, pool, _| {
             let owned = ownership::own(pool, &name, &client.claim(false))?;
             let resized = owned.image.resize(size);
             resized.and(ownership::give_up(&owned.image, owned.generation))
@@ -152,7 +161,7 @@ impl Librbd {
 
     pub(crate) async fn delete(&self, image: &str, with_snapshots: bool) -> Result<()> {
         let name = image.to_owned();
-        self.manage(move |_, pool| {
+        self.manage_slowly(&|_, _| {}, move |_, pool, _| {
             {
                 let opened = Image::open(pool, &name, None, with_snapshots)?;
                 if let Some(owner) = ownership::describe(&opened)? {
@@ -246,7 +255,8 @@ impl Librbd {
 
     pub(crate) async fn clone_image(&self, image: &str, snapshot: &str, to: &str) -> Result<()> {
         let (image, snapshot, to) = (image.to_owned(), snapshot.to_owned(), to.to_owned());
-        self.manage(move |client, pool| pool.clone_image(&image, &snapshot, &to, &client.making()?)).await
+        self.manage(move |client, pool| pool.clone_image(&image, &snapshot, &to, &client.making()?))
+            .await
     }
 
     pub(crate) async fn flatten(&self, image: &str, progress: Progress<'_>) -> Result<()> {
@@ -265,7 +275,9 @@ impl Librbd {
         // The requests of a disk wait for the cluster for ever. Whether it answers now is found out by one that does not.
         let probed = image.clone();
         self.manage(move |_, pool| {
-            Image::open(pool, &probed.image, probed.snapshot.as_deref(), false)?.size().map(drop)
+            Image::open(pool, &probed.image, probed.snapshot.as_deref(), false)?
+                .size()
+                .map(drop)
         })
         .await?;
         let client = self.clone();

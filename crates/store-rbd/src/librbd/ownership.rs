@@ -49,7 +49,9 @@ impl Record {
     /// The record of an image; an empty one if it never had an owner of our kind.
     pub(super) fn of(image: &Image) -> Result<Self> {
         let text = image.metadata(RECORD)?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        Ok(text
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default())
     }
 
     fn store(&self, image: &Image) -> Result<()> {
@@ -59,7 +61,9 @@ impl Record {
 
     /// Whether `holder` is the owner that this record is of.
     fn is_of(&self, holder: &Holder) -> bool {
-        self.address.as_deref().is_some_and(|address| bare(address) == bare(&holder.address))
+        self.address
+            .as_deref()
+            .is_some_and(|address| bare(address) == bare(&holder.address))
     }
 }
 
@@ -82,7 +86,10 @@ pub(super) fn describe(image: &Image) -> Result<Option<String>> {
     let holders = image.holders()?;
     let Some(holder) = holders.first() else { return Ok(None) };
     let record = Record::of(image)?;
-    let alive = image.watchers()?.iter().any(|watcher| bare(watcher) == bare(&holder.address));
+    let alive = image
+        .watchers()?
+        .iter()
+        .any(|watcher| bare(watcher) == bare(&holder.address));
     Ok(Some(words(holder, &record, alive)))
 }
 
@@ -119,12 +126,19 @@ pub(super) fn own(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<Owned> 
         unbroken |= last;
         let our_dead_self = last && mark.is_some() && record.mark == mark;
         if !our_dead_self && !claim.take_over {
-            let alive = image.watchers()?.iter().any(|watcher| bare(watcher) == bare(&holder.address));
+            let alive = image
+                .watchers()?
+                .iter()
+                .any(|watcher| bare(watcher) == bare(&holder.address));
             if alive {
                 return Err(image.in_use(&words(holder, &record, true)));
             }
         }
-        tracing::info!(image = image.name(), owner = words(holder, &record, true), "fencing an earlier owner");
+        tracing::info!(
+            image = image.name(),
+            owner = words(holder, &record, true),
+            "fencing an earlier owner"
+        );
         image.break_lock(holder)?;
     }
     image.lock()?;
@@ -141,7 +155,9 @@ pub(super) fn own(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<Owned> 
         }
     };
     let generation = record.generation + if unbroken { 1 } else { 2 };
-    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let now = OffsetDateTime::now_utc()
+        .replace_nanosecond(0)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let new = Record {
         generation,
         owner: claim.owner.clone(),
@@ -183,7 +199,13 @@ mod tests {
 
     #[test]
     fn a_record_from_elsewhere_does_no_harm() {
-        for text in ["", "{}", "[]", "{\"generation\": -1}", "{\"generation\": 3, \"more\": 1}"] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "{\"generation\": -1}",
+            "{\"generation\": 3, \"more\": 1}",
+        ] {
             let record: Record = serde_json::from_str(text).unwrap_or_default();
             assert!(record.generation == 0 || record.generation == 3, "{text}");
         }

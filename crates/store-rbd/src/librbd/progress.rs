@@ -6,6 +6,7 @@ use block::store::Progress;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::sys;
+use crate::error::Result;
 
 /// Done and all, as librbd counts (objects or bytes).
 type Done = (u64, u64);
@@ -35,16 +36,17 @@ extern "C" fn reported(done: u64, all: u64, argument: *mut c_void) -> c_int {
 /// Runs `work` on a thread and passes its progress on.
 pub(super) async fn with_progress<T: Send + 'static>(
     progress: Progress<'_>,
-    start: impl FnOnce(Report) -> JoinHandle<T>,
-) -> Result<T, tokio::task::JoinError> {
+    start: impl FnOnce(Report) -> JoinHandle<Result<T>>,
+) -> Result<Result<T>, tokio::task::JoinError> {
     let (sender, mut done) = watch::channel((0, 0));
     let mut thread = start(Report(sender));
     loop {
         tokio::select! {
             ended = &mut thread => {
-                let (done, all) = *done.borrow();
-                if all > 0 {
-                    progress(done, all);
+                // librbd reports what it begins with, not what it has finished.
+                let (_, all) = *done.borrow();
+                if all > 0 && matches!(ended, Ok(Ok(_))) {
+                    progress(all, all);
                 }
                 return ended;
             }

@@ -142,8 +142,7 @@ impl Image {
         let c_name = c_string(name)?;
         let (callback, argument) = report.for_c();
         // SAFETY: an open image; text and report live through the call.
-        let code =
-            unsafe { sys::rbd_snap_rollback_with_progress(self.raw(), c_name.as_ptr(), callback, argument) };
+        let code = unsafe { sys::rbd_snap_rollback_with_progress(self.raw(), c_name.as_ptr(), callback, argument) };
         match code {
             code if code < 0 => Err(self.snapshot_error(name, "rolling back", code)),
             _ => Ok(()),
@@ -156,7 +155,10 @@ impl Image {
         // SAFETY: an open image; the report lives through the call.
         let code = unsafe { sys::rbd_flatten_with_progress(self.raw(), callback, argument) };
         if code == -libc::EINVAL {
-            return Err(RbdError::invalid(self.name(), "is no clone, so there is nothing to flatten"));
+            return Err(RbdError::invalid(
+                self.name(),
+                "is no clone, so there is nothing to flatten",
+            ));
         }
         self.check("flattening", code).map(drop)
     }
@@ -234,7 +236,11 @@ impl Pool {
                 continue;
             }
             if code < 0 {
-                return Err(RbdError::from_errno(&format!("pool {}", self.name()), "listing the images", code));
+                return Err(RbdError::from_errno(
+                    &format!("pool {}", self.name()),
+                    "listing the images",
+                    code,
+                ));
             }
             // SAFETY: so many were filled; their texts are given back once.
             let names = unsafe {
@@ -272,7 +278,10 @@ impl Pool {
         };
         let origin = format!("{}/{parent}@{snapshot}", self.name());
         match -code {
-            libc::ENOENT => Err(RbdError::not_found(origin, "`disk snapshots` lists the snapshots there are")),
+            libc::ENOENT => Err(RbdError::not_found(
+                origin,
+                "`disk snapshots` lists the snapshots there are",
+            )),
             libc::EINVAL => {
                 let detail = "cannot be cloned; protect it first (`disk protect`), and see that the image has layering";
                 Err(RbdError::invalid(origin, detail))
@@ -309,7 +318,10 @@ impl Pool {
                 owner: "a client that has it open, or had half a minute ago".to_owned(),
                 remedy: "close it there and try again in a minute".to_owned(),
             }),
-            libc::ENOTEMPTY => Err(RbdError::invalid(object, "has snapshots; delete them too (--with-snapshots)")),
+            libc::ENOTEMPTY => Err(RbdError::invalid(
+                object,
+                "has snapshots; delete them too (--with-snapshots)",
+            )),
             _ if code < 0 => Err(RbdError::from_errno(&object, "deleting", code)),
             _ => Ok(()),
         }

@@ -83,18 +83,17 @@ unsafe extern "C" {
 
     pub(super) fn rbd_image_options_create(options: *mut rbd_image_options_t);
     pub(super) fn rbd_image_options_destroy(options: rbd_image_options_t);
-    pub(super) fn rbd_image_options_set_string(options: rbd_image_options_t, name: c_int, value: *const c_char)
-    -> c_int;
+    pub(super) fn rbd_image_options_set_string(
+        options: rbd_image_options_t,
+        name: c_int,
+        value: *const c_char,
+    ) -> c_int;
     pub(super) fn rbd_image_options_set_uint64(options: rbd_image_options_t, name: c_int, value: u64) -> c_int;
 
     pub(super) fn rbd_list2(io: rados_ioctx_t, images: *mut rbd_image_spec_t, max: *mut size_t) -> c_int;
     pub(super) fn rbd_image_spec_list_cleanup(images: *mut rbd_image_spec_t, count: size_t);
-    pub(super) fn rbd_create4(
-        io: rados_ioctx_t,
-        name: *const c_char,
-        size: u64,
-        options: rbd_image_options_t,
-    ) -> c_int;
+    pub(super) fn rbd_create4(io: rados_ioctx_t, name: *const c_char, size: u64, options: rbd_image_options_t)
+    -> c_int;
     pub(super) fn rbd_clone3(
         parent_io: rados_ioctx_t,
         parent: *const c_char,

@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs until the disk is closed, lost or dropped.
 pub(super) async fn keep(disk: Weak<Inner>) {
-    let Some(changed) = disk.upgrade().map(|disk| disk.changed.clone()) else { return };
+    let Some(changed) = disk.upgrade().map(|disk| disk.changed.clone()) else {
+        return;
+    };
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -59,7 +61,9 @@ async fn patiently<T>(disk: &Arc<Inner>, question: impl Future<Output = T>) -> T
 }
 
 async fn look_at_lock(disk: &Arc<Inner>) {
-    let Mode::Owner { address, .. } = &disk.mode else { return };
+    let Mode::Owner { address, .. } = &disk.mode else {
+        return;
+    };
     let Ok(slot) = disk.slot().await else { return };
     let address = address.clone();
     let lost = || RbdError::Fenced {

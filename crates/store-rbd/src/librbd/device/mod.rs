@@ -23,11 +23,7 @@ use super::{
     image::{Image, Share},
     ownership::{self, Owned},
 };
-use crate::{
-    config::check_size,
-    error::RbdError,
-    monitor::Monitor,
-};
+use crate::{config::check_size, error::RbdError, monitor::Monitor};
 
 /// What a request under way holds, until librbd is done with it.
 type Held = (Option<RangeGuard>, OwnedSemaphorePermit);
