@@ -1,6 +1,6 @@
-//! The features of images: their bits, names, and which client can honour which.
+//! The features of images: their bits, names, and which can be honoured.
 //!
-//! Source: `src/include/rbd/features.h` of Ceph; for the kernel's client `RBD_FEATURES_ALL` in `drivers/block/rbd.c`.
+//! Source: `src/include/rbd/features.h` of Ceph.
 
 use std::fmt;
 
@@ -43,8 +43,6 @@ impl Features {
     pub const DEFAULT: Self = Self(0b11_1101);
     /// Those that somebody may ask for when making an image; others follow from what is done with it.
     const CHOOSABLE: Self = Self(0b111_1101);
-    /// What the kernel's client can honour (Linux 5.3 and later).
-    const KERNEL: Self = Self(0b1_1011_1111);
     /// What librbd can write to without further ado: not while an image is migrated, mirrored from elsewhere, or has
     /// unwritten data in a cache of somebody else.
     const LIBRBD: Self = Self(0b1_1111_1111);
@@ -86,28 +84,14 @@ impl Features {
 
     /// Fails unless librbd can write to an image with these features.
     pub(crate) fn check_librbd(self, image: &str) -> Result<()> {
-        self.check(Self::LIBRBD, image, "librbd")
-    }
-
-    /// Fails unless the kernel's client can use an image with these features.
-    pub(crate) fn check_kernel(self, image: &str) -> Result<()> {
-        self.check(Self::KERNEL, image, "the kernel's rbd client")
-    }
-
-    fn check(self, can: Self, image: &str, client: &str) -> Result<()> {
-        let cannot = Self(self.0 & !can.0);
+        let cannot = Self(self.0 & !Self::LIBRBD.0);
         if cannot.0 == 0 {
             return Ok(());
         }
-        let remedy = if cannot.0 == Self::JOURNALING.0 {
-            format!("take it off (rbd feature disable {image} journaling), or use client = \"librbd\"")
-        } else {
-            "end what is going on with the image (migration, mirroring, a cache of another client) first".to_owned()
-        };
         Err(RbdError::unsupported(
             image,
-            format!("writing with {client} to an image with {cannot}"),
-            remedy,
+            format!("writing with librbd to an image with {cannot}"),
+            "end what is going on with the image (migration, mirroring, a cache of another client) first",
         ))
     }
 }
@@ -153,11 +137,6 @@ mod tests {
     fn what_a_client_cannot_honour_is_named() {
         let journaled = Features(Features::DEFAULT.0 | Features::JOURNALING.0);
         assert!(journaled.check_librbd("rbd/tv").is_ok());
-        let error = journaled.check_kernel("rbd/tv").unwrap_err().to_string();
-        assert!(
-            error.contains("journaling") && error.contains("rbd feature disable"),
-            "{error}"
-        );
         let error = Features(1 << 9).check_librbd("rbd/tv").unwrap_err().to_string();
         assert!(error.contains("migrating"), "{error}");
         assert!(
