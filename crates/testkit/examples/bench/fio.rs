@@ -1,4 +1,4 @@
-//! The load: fio's NBD client.
+//! The load: fio as an NBD client, or on librbd by itself.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -64,22 +64,48 @@ impl Workload {
 pub(crate) struct Load {
     pub(crate) bytes: u64,
     pub(crate) seconds: f64,
+    /// CPU seconds of fio itself.
+    pub(crate) cpu: f64,
 }
 
-/// Runs a workload against the NBD server behind a Unix socket, on its first `size` bytes.
-pub(crate) async fn run(socket: &Path, size: u64, workload: Workload, duration: Duration) -> Result<Load> {
+/// What the load goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// The NBD server behind a Unix socket.
+    Nbd(&'a Path),
+    /// An image in a Ceph pool, by fio's own use of librbd.
+    Rbd {
+        conf: &'a Path,
+        user: &'a str,
+        pool: &'a str,
+        image: &'a str,
+    },
+}
+
+/// Runs a workload on the first `size` bytes of a disk.
+pub(crate) async fn run(target: Target<'_>, size: u64, workload: Workload, duration: Duration) -> Result<Load> {
     let direction = if workload.write { "write" } else { "read" };
     let order = if workload.random { "rand" } else { "" };
-    let output = Command::new(program::locate("fio"))
-        .args([
-            "--name=bench",
-            "--ioengine=nbd",
-            "--output-format=json",
-            "--eta=never",
-            "--time_based",
-            "--norandommap",
-        ])
-        .arg(format!("--uri=nbd+unix:///?socket={}", socket.display()))
+    let mut command = Command::new(program::locate("fio"));
+    command.args(["--name=bench", "--output-format=json", "--eta=never", "--time_based", "--norandommap"]);
+    match target {
+        Target::Nbd(socket) => {
+            command.arg("--ioengine=nbd");
+            command.arg(format!("--uri=nbd+unix:///?socket={}", socket.display()));
+        }
+        Target::Rbd {
+            conf,
+            user,
+            pool,
+            image,
+        } => {
+            command.env("CEPH_CONF", conf).arg("--ioengine=rbd");
+            command.arg(format!("--clientname={user}"));
+            command.arg(format!("--pool={pool}"));
+            command.arg(format!("--rbdname={image}"));
+        }
+    }
+    let output = command
         .arg(format!("--rw={order}{direction}"))
         .arg(format!("--bs={}", workload.block))
         .arg(format!("--iodepth={}", workload.depth))
@@ -110,8 +136,11 @@ pub(crate) async fn run(socket: &Path, size: u64, workload: Workload, duration: 
     if bytes == 0 || milliseconds <= 0.0 {
         bail!("fio moved nothing");
     }
+    let seconds = milliseconds / 1e3;
+    let percent = |name: &str| job[name].as_f64().with_context(|| format!("fio told no {name}"));
     Ok(Load {
         bytes,
-        seconds: milliseconds / 1e3,
+        seconds,
+        cpu: (percent("usr_cpu")? + percent("sys_cpu")?) / 100.0 * seconds,
     })
 }
