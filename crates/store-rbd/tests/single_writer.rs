@@ -3,7 +3,7 @@
 mod support;
 
 use block::{
-    BlockDevice, BlockError, Disk, Health,
+    BlockError, Disk, Health,
     store::{ImageRef, OpenOptions, Store, StoreError},
 };
 use store_rbd::RbdStore;
