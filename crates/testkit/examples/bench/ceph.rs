@@ -28,8 +28,17 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
     })
     .await?;
     ceph.rbd(["create", "--size", &format!("{}B", SIZE), IMAGE]).await?;
-    ceph.rbd(["bench", "--io-type", "write", "--io-size", "4M", "--io-total", &SIZE.to_string(), IMAGE])
-        .await?;
+    ceph.rbd([
+        "bench",
+        "--io-type",
+        "write",
+        "--io-size",
+        "4M",
+        "--io-total",
+        &SIZE.to_string(),
+        IMAGE,
+    ])
+    .await?;
     let config = configure(&ceph, folder.path())?;
     let (mut qemu, mut bare) = (Vec::new(), Vec::new());
     for workload in WORKLOADS {
@@ -44,9 +53,16 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
             let ours = server.run(SIZE, workload, settings.duration).await?;
             against_qemu.ours.push(ours);
             against_fio.ours.push(ours);
-            let image = format!("rbd:{}/{IMAGE}:conf={}:id={}", ceph.pool(), ceph.conf().display(), ceph.user());
+            let image = format!(
+                "rbd:{}/{IMAGE}:conf={}:id={}",
+                ceph.pool(),
+                ceph.conf().display(),
+                ceph.user()
+            );
             let server = Server::qemu_rbd(&image, folder.path()).await?;
-            against_qemu.theirs.push(server.run(SIZE, workload, settings.duration).await?);
+            against_qemu
+                .theirs
+                .push(server.run(SIZE, workload, settings.duration).await?);
             against_fio.theirs.push(alone(&ceph, workload, settings).await?);
         }
         qemu.push(against_qemu);

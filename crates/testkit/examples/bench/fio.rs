@@ -87,7 +87,13 @@ pub(crate) async fn run(target: Target<'_>, size: u64, workload: Workload, durat
     let direction = if workload.write { "write" } else { "read" };
     let order = if workload.random { "rand" } else { "" };
     let mut command = Command::new(program::locate("fio"));
-    command.args(["--name=bench", "--output-format=json", "--eta=never", "--time_based", "--norandommap"]);
+    command.args([
+        "--name=bench",
+        "--output-format=json",
+        "--eta=never",
+        "--time_based",
+        "--norandommap",
+    ]);
     match target {
         Target::Nbd(socket) => {
             command.arg("--ioengine=nbd");
