@@ -35,7 +35,8 @@ stick sh -c 'dd if=/dev/rbd0 of=/tmp/back bs=1M count=8 skip=1 iflag=direct 2>/d
 reader=$!
 ceph_again
 expect "the read that waited is answered" wait "$reader"
-expect "with the right bytes" cmp <(tail -c +1048577 "$WORK/data" | head -c 7900000) <(stick head -c 7900000 /tmp/back)
+vm_get /tmp/back "$WORK/back"
+expect "with the right bytes" cmp -i 1048576:0 -n 7900000 "$WORK/data" "$WORK/back"
 
 step "unmapped, and mapped by messenger version 2"
 rbd_unmap

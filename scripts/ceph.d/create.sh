@@ -139,9 +139,9 @@ create_osds() {
 
 # create_pools: the OSDs run.
 create_pools() {
-    ceph osd pool create "$POOL" 8 >/dev/null 2>&1
-    ceph osd pool create "$POOL-data" 8 >/dev/null 2>&1
-    ceph osd pool application enable "$POOL-data" rbd >/dev/null 2>&1
+    ceph osd pool create "$POOL" 8 >/dev/null
+    ceph osd pool create "$POOL-data" 8 >/dev/null
+    ceph osd pool application enable "$POOL-data" rbd >/dev/null
     rbd pool init "$POOL"
 }
 

@@ -9,10 +9,11 @@ PORT_BLOCK=64
 PORT_BLOCKS=140
 
 # ports_claim: finds a free block, claims it for $FOLDER and prints its first port. A block is claimed by a file that
-# names the cluster's folder, for as long as that folder exists and names the block.
+# names the cluster's folder, for as long as that folder exists and names the block. OWNER is the user, who looks like root
+# in a user namespace.
 ports_claim() {
     local claims lock number first owner start
-    claims=/tmp/cloud-stick-ceph-ports-$(id -u)
+    claims=/tmp/cloud-stick-ceph-ports-$OWNER
     # With the user's own rights only: a stranger's folder is no place for claims.
     mkdir -m 700 "$claims" 2>/dev/null || [[ -O $claims && ! -L $claims ]] || die "$claims is somebody else's" "Remove it."
     exec {lock}>"$claims/lock"

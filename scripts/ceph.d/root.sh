@@ -38,8 +38,9 @@ root_prepare() {
         flock "$lock"
     }
     if [[ ! -e $root/complete ]]; then
+        choose_mirror
         rm -rf "$root.part"
-        say "Downloading Ceph from Debian $CEPH_SUITE at $DEBIAN_MIRROR (about 190 MB, 2 to 4 minutes, only once)"
+        say "Downloading Ceph from Debian $CEPH_SUITE at $DEBIAN_MIRROR (about 170 MB, 2 to 4 minutes, only once)"
         RETRY_PAUSE=20 retry 3 root_make "$root.part" ||
             die "Ceph could not be installed from $DEBIAN_MIRROR (its messages are above)" \
                 "A mirror in mid-synchronisation heals within the hour; another one can be chosen:" \

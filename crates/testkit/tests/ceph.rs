@@ -9,7 +9,6 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-
 use testkit::{Ceph, Process, ceph::Options};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -181,9 +180,18 @@ async fn a_full_cluster_takes_nothing_until_there_is_room_again() {
     import(&ceph, "film", &content(3, 1 << 20)).await;
     ceph.set_full(true).await.unwrap();
     health(&ceph, "OSD_FULL").await;
+    // Clients wait for room; this one only for so long.
+    ceph.tool(
+        "rados",
+        ["-p", "rbd", "--rados-osd-op-timeout", "3", "put", "more", "/etc/passwd"],
+    )
+    .await
+    .unwrap_err();
     ceph.set_full(false).await.unwrap();
     health(&ceph, "HEALTH_OK").await;
-    import(&ceph, "another", &content(4, 1 << 20)).await;
+    ceph.tool("rados", ["-p", "rbd", "put", "more", "/etc/passwd"])
+        .await
+        .unwrap();
 }
 
 /// Waits until the health report has this word.

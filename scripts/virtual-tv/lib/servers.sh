@@ -69,11 +69,14 @@ blob_client_folder() {
 # ceph.conf and keyrings too; client.stick is the user for the stick, rbd the pool. Call forward_ceph for the guest.
 ceph_start() {
     CEPH=$WORK/ceph
+    "$REPOSITORY/scripts/ceph" prepare
     mkdir -p "$CEPH"
+    # Of a cluster that lost its power.
+    rm -f "$CEPH/run/ready"
     # Everything of it ends with this shell, however this shell ends.
     setpriv --pdeathsig KILL -- "$REPOSITORY/scripts/ceph" start "$CEPH" --foreground "$@" </dev/null >"$WORK/ceph.log" 2>&1 &
     CEPH_PID=$!
-    wait_until 400 "the Ceph cluster to start" ceph_serves
+    wait_until 240 "the Ceph cluster to start" ceph_serves
 }
 
 ceph_serves() {
