@@ -169,7 +169,7 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         Command::Clone { target, to } => {
             let (store, image) = resolve(loaded, target, Snapshots::Required)?;
             let snapshot = image.snapshot.as_deref().unwrap_or_default();
-            show(&store.clone_image(&image.image, snapshot, to).await?, target.json);
+            show(&store.clone_image(&image.image, snapshot, to).await?, None, target.json);
             Ok(())
         }
         Command::Flatten(target) => {
@@ -177,7 +177,7 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
             let progress = Progress::start("flattening", target.json);
             store.flatten(&image.image, &progress.report()).await?;
             drop(progress);
-            show(&store.info(&image).await?, target.json);
+            show(&store.info(&image).await?, None, target.json);
             Ok(())
         }
         Command::Restore { target, yes } => restore(loaded, target, *yes).await,
