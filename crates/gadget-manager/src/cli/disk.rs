@@ -91,6 +91,19 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Keep a snapshot (IMAGE@SNAPSHOT) from being deleted; Ceph demands it before cloning.
+    Protect(Target),
+    /// Allow a snapshot without clones to be deleted again.
+    Unprotect(Target),
+    /// Make a new image that begins as a snapshot (IMAGE@SNAPSHOT) and shares what it does not change.
+    Clone {
+        #[command(flatten)]
+        target: Target,
+        /// Name of the new image, in the same store.
+        to: String,
+    },
+    /// Copy to a clone what it shares, so that it stands alone.
+    Flatten(Target),
     /// Delete an image or one snapshot.
     Delete {
         #[command(flatten)]
@@ -149,6 +162,22 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         Command::Snapshots(target) => {
             let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
             show_snapshots(&image.image, &store.snapshots(&image.image).await?, target.json);
+            Ok(())
+        }
+        Command::Protect(target) => protect(loaded, target, true).await,
+        Command::Unprotect(target) => protect(loaded, target, false).await,
+        Command::Clone { target, to } => {
+            let (store, image) = resolve(loaded, target, Snapshots::Required)?;
+            let snapshot = image.snapshot.as_deref().unwrap_or_default();
+            show(&store.clone_image(&image.image, snapshot, to).await?, None, target.json);
+            Ok(())
+        }
+        Command::Flatten(target) => {
+            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+            let progress = Progress::start("flattening", target.json);
+            store.flatten(&image.image, &progress.report()).await?;
+            drop(progress);
+            show(&store.info(&image).await?, None, target.json);
             Ok(())
         }
         Command::Restore { target, yes } => restore(loaded, target, *yes).await,
@@ -249,6 +278,17 @@ async fn list(loaded: &Loaded, only: Option<&str>, json: bool) -> Result<(), Fai
     } else {
         output::table(["IMAGE", "SIZE", "USED", "FORMAT", "OWNER", "MODIFIED"], &rows);
     }
+    Ok(())
+}
+
+async fn protect(loaded: &Loaded, target: &Target, protect: bool) -> Result<(), Failure> {
+    let (store, image) = resolve(loaded, target, Snapshots::Required)?;
+    let snapshot = image.snapshot.as_deref().unwrap_or_default();
+    match protect {
+        true => store.protect(&image.image, snapshot).await?,
+        false => store.unprotect(&image.image, snapshot).await?,
+    }
+    show_snapshots(&image.image, &store.snapshots(&image.image).await?, target.json);
     Ok(())
 }
 
