@@ -34,6 +34,11 @@ pub struct State {
 pub enum Event {
     /// Everything, at the beginning and after a gap.
     State(Box<State>),
+    /// Another version of the configuration is in force.
+    Configuration {
+        /// Its number.
+        version: u64,
+    },
     /// The device.
     Device(Device),
     /// The stick.
@@ -61,6 +66,7 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::State(_) => "state",
+            Self::Configuration { .. } => "configuration",
             Self::Device(_) => "device",
             Self::Usb(_) => "usb",
             Self::Disks(_) => "disks",

@@ -83,7 +83,7 @@ pub enum PartitionTable {
 }
 
 /// A new size.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
     /// Bytes, a multiple of 512.
@@ -91,6 +91,8 @@ pub struct Resize {
     /// Shrinking cuts off what lies beyond: only if this is set.
     #[serde(default)]
     pub shrink: bool,
+    /// With `shrink`: the name of the image, typed by its owner.
+    pub confirm: Option<String>,
 }
 
 /// A snapshot of an image.

@@ -88,7 +88,6 @@ impl ProblemCode {
             Self::SignInNeeded | Self::WrongSecret => 401,
             Self::Forbidden | Self::Unclaimed => 403,
             Self::NotFound => 404,
-            Self::Timeout => 408,
             Self::AlreadyClaimed
             | Self::AlreadyExists
             | Self::Conflict
@@ -102,6 +101,7 @@ impl ProblemCode {
             Self::TooMany => 429,
             Self::Internal => 500,
             Self::Unreachable => 502,
+            Self::Timeout => 504,
             Self::NoSpace => 507,
         }
     }
@@ -132,6 +132,13 @@ impl Problem {
     #[must_use]
     pub fn about(mut self, object: impl Into<String>) -> Self {
         self.object = Some(object.into());
+        self
+    }
+
+    /// The same, to be tried again after some seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds.max(1));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Secret;
 
@@ -50,9 +50,10 @@ pub struct Restore {
     pub passphrase: Option<Secret>,
 }
 
-/// That somebody means it.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+/// That somebody means it: the body of a POST, the query of a DELETE.
+#[derive(Debug, Clone, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Confirmation {
     /// The name of what is to be destroyed, typed by its owner.
     pub confirm: String,

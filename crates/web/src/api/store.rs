@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Finding, Form, FormValues, Problem};
+#[cfg(doc)]
+use super::Way;
+use super::{Finding, Form, FormValue, FormValues, Problem};
 
 /// A kind of store that this device can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -53,10 +55,10 @@ pub struct Store {
 pub struct StoreSettings {
     /// Key of its [`StoreType`].
     pub r#type: String,
-    /// Key of the [`Way`](super::Way) it was filled in.
+    /// Key of the [`Way`] it was filled in.
     pub way: String,
     /// The values.
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, FormValue>)]
     pub values: FormValues,
 }
 

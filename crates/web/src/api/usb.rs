@@ -126,6 +126,14 @@ fn yes() -> bool {
     true
 }
 
+/// Takes the medium out of a unit.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Eject {
+    /// Also if the host has locked it (`PREVENT ALLOW MEDIUM REMOVAL`): what it has not written is lost.
+    pub force: bool,
+}
+
 /// What is in a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

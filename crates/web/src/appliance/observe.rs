@@ -25,6 +25,9 @@ pub struct Live {
 
 /// The state of the device.
 pub trait Observe: Send + Sync + 'static {
+    /// What its owner calls the device. Somebody always watches this: it is part of the page's address.
+    fn name(&self) -> watch::Receiver<Arc<str>>;
+
     /// The state, to watch. Whoever has nobody watching may stop measuring: rates and memory are then old.
     ///
     /// A new receiver sees a state of this moment first, and a new one as soon as anything but counters changed;
