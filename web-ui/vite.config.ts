@@ -4,7 +4,6 @@ import { defineConfig } from 'vitest/config';
 import { devDevice } from './dev/plugin.ts';
 
 export default defineConfig(({ mode }) => ({
-  base: './',
   // The device in memory answers `vite` and `vite preview`; it is in no build.
   plugins: [svelte(), devDevice()],
   // Tests mount components as a browser does, not as a server.

@@ -86,7 +86,7 @@ export const snapshots = {
 
 export const disks = {
   add: (disk: NewDisk) => ask<Applied>('POST', '/disks', disk),
-  change: (name: string, change: DiskChange) => ask<Applied>('PATCH', `/disks${at(name)}`, change),
+  change: (name: string, change: Partial<DiskChange>) => ask<Applied>('PATCH', `/disks${at(name)}`, change),
   remove: (name: string, confirm: string) => ask<Applied>('DELETE', `/disks${at(name)}${confirmed(confirm)}`),
   takeOver: (name: string, confirm: string) => send('POST', `/disks${at(name)}/take-over`, { confirm }),
 };

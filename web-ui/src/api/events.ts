@@ -19,6 +19,7 @@ export interface Listener {
 
 const names: DeviceEvent['event'][] = [
   'state',
+  'configuration',
   'device',
   'usb',
   'disks',

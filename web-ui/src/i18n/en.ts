@@ -30,10 +30,16 @@ const problems: Record<ProblemCode, ProblemWords> = {
   already_claimed: { what: 'This device has an owner already.', remedy: 'Sign in with the password.' },
   wrong_secret: { what: 'That is not right.', remedy: 'Check the code or password and try again.' },
   too_many: { what: 'Too many attempts.', remedy: 'Wait a little before you try again.' },
-  forbidden: { what: 'The device does not accept this from here.', remedy: 'Open the page at the address of the device.' },
+  forbidden: {
+    what: 'The device does not accept this from here.',
+    remedy: 'Open the page at the address of the device.',
+  },
   not_found: { what: 'It is not there any more.', remedy: 'Go back and look again.' },
   already_exists: { what: 'There is one of that name already.', remedy: 'Choose another name.' },
-  conflict: { what: 'Something else is at work on this, or it has changed.', remedy: 'Wait until that is done, then try again.' },
+  conflict: {
+    what: 'Something else is at work on this, or it has changed.',
+    remedy: 'Wait until that is done, then try again.',
+  },
   in_use: { what: 'Somebody else is using this image.', remedy: 'Take it out there, or take it over here.' },
   fenced: {
     what: 'Somebody else has taken over this disk. Nothing more is written from here.',
@@ -53,7 +59,10 @@ const problems: Record<ProblemCode, ProblemWords> = {
   timeout: { what: 'It takes too long.', remedy: 'Look at the state, and try again later.' },
   cancelled: { what: 'It was cancelled.' },
   not_applied: { what: 'The change did not work. Everything is as it was before.' },
-  internal: { what: 'The device met a fault of its own.', remedy: 'Look at the log. If it happens again, restart the device.' },
+  internal: {
+    what: 'The device met a fault of its own.',
+    remedy: 'Look at the log. If it happens again, restart the device.',
+  },
 };
 
 const usbStates: Record<UsbState, string> = {
@@ -200,7 +209,8 @@ export const en = {
     claim: {
       about: 'Show that this device is in your hands.',
       code: 'Claim code',
-      code_hint: 'It is on the small stick that the device shows to a TV or PC, on its SD card, and on the serial console.',
+      code_hint:
+        'It is on the small stick that the device shows to a TV or PC, on its SD card, and on the serial console.',
       or_button: 'Or press the button on the board: for five minutes, no code is needed.',
       pressed: 'The button was pressed: no code is needed now.',
       code_missing: 'Type the code, or press the button on the board.',
@@ -504,7 +514,8 @@ export const en = {
       source: 'Kept in step',
       network: 'by a time server',
       unknown: 'by nobody: it may be wrong',
-      off: (seconds: string) => `It differs from this phone by ${seconds} s. Signatures of the cloud need the right time.`,
+      off: (seconds: string) =>
+        `It differs from this phone by ${seconds} s. Signatures of the cloud need the right time.`,
       good: 'It agrees with this phone.',
     },
     log: {
@@ -548,7 +559,8 @@ export const en = {
       current: 'In force',
       go_back: 'Go back',
       title_of: (version: string) => `Version ${version}`,
-      confirm: 'These settings come into force as a new version. The TV or PC may see the stick pulled and plugged in again.',
+      confirm:
+        'These settings come into force as a new version. The TV or PC may see the stick pulled and plugged in again.',
       done: 'The earlier settings are in force.',
     },
     password: {

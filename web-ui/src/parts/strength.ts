@@ -1,6 +1,16 @@
 /** A rough idea of how hard a password is to guess; the device itself limits attempts. */
 
-const common = ['password', 'passwort', '12345678', 'qwertz', 'qwerty', 'cloudstick', 'cloud-stick', 'letmein', 'iloveyou'];
+const common = [
+  'password',
+  'passwort',
+  '12345678',
+  'qwertz',
+  'qwerty',
+  'cloudstick',
+  'cloud-stick',
+  'letmein',
+  'iloveyou',
+];
 
 /** 0: too short; 1 to 4: weak to strong. */
 export function strength(password: string): 0 | 1 | 2 | 3 | 4 {

@@ -14,6 +14,8 @@ class Live {
   connected = $state(false);
   configuration = $state(0);
   device = $state.raw<Device>();
+  /** When that was heard, by the clock of this phone, in milliseconds. */
+  deviceHeard = $state(0);
   usb = $state.raw<Usb>();
   disks = $state.raw<Disk[]>([]);
   stores = $state.raw<Store[]>([]);
@@ -67,6 +69,7 @@ class Live {
       case 'state':
         this.configuration = event.data.configuration;
         this.device = event.data.device;
+        this.deviceHeard = Date.now();
         this.usb = event.data.usb;
         this.disks = event.data.disks;
         this.stores = event.data.stores;
@@ -74,8 +77,12 @@ class Live {
         this.tasks = event.data.tasks;
         this.known = true;
         break;
+      case 'configuration':
+        this.configuration = event.data.version;
+        break;
       case 'device':
         this.device = event.data;
+        this.deviceHeard = Date.now();
         break;
       case 'usb':
         this.usb = event.data;
@@ -113,7 +120,9 @@ class Live {
     }
     // Number and time: numbers begin anew when the daemon does.
     const seen = new Map([...this.log, ...more].map((line) => [`${line.time} ${line.number}`, line]));
-    this.log = [...seen.values()].sort((a, b) => (a.time === b.time ? a.number - b.number : a.time < b.time ? -1 : 1)).slice(-lines);
+    this.log = [...seen.values()]
+      .sort((a, b) => (a.time === b.time ? a.number - b.number : a.time < b.time ? -1 : 1))
+      .slice(-lines);
   }
 
   disk(name: string): Disk | undefined {

@@ -38,7 +38,10 @@ export function filledIn(fields: Field[], draft: Draft): FormValues {
     const value: FormValue | null | undefined = draft[field.key] ?? initial(field);
     if (value === null || value === '') continue;
     // What is pasted into one line often brings a space or an end of line along.
-    values[field.key] = typeof value === 'string' && field.kind.type !== 'long_text' && field.kind.type !== 'long_secret' ? value.trim() : value;
+    values[field.key] =
+      typeof value === 'string' && field.kind.type !== 'long_text' && field.kind.type !== 'long_secret'
+        ? value.trim()
+        : value;
   }
   return values;
 }
