@@ -1,0 +1,40 @@
+/** Where the page under test is: a real device, or the built page with the device in memory behind it. */
+import { execFileSync } from 'node:child_process';
+
+/** Address of a real device, from the environment. */
+export const deviceUrl = process.env.CLOUD_STICK_URL;
+
+/** A free port of 127.0.0.1, the same in all processes of a run. */
+export function port(): string {
+  const code = "const s=require('net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})";
+  return (process.env.PAGE_PORT ??= execFileSync(process.execPath, ['-e', code]).toString().trim());
+}
+
+export const baseURL = deviceUrl ?? `http://127.0.0.1:${port()}`;
+
+/** The built page; without the device's address only. */
+export const webServer = deviceUrl
+  ? undefined
+  : {
+      command: `npx vite preview --host 127.0.0.1 --strictPort --port ${port()}`,
+      url: baseURL,
+      cwd: new URL('../..', import.meta.url).pathname,
+      reuseExistingServer: false,
+      timeout: 120_000,
+    };
+
+/** Debian's Chromium, kept from calling home: without these options it looks for its maker's servers all the time. */
+export const browser = {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+};
+
+export const phone = { width: 360, height: 740 };
