@@ -83,8 +83,9 @@ async function makeDevice(request: IncomingMessage, response: ServerResponse, ur
 
 /** Lets something happen: flags of the device, and parts of its state. */
 function happen(device: DevDevice, wish: Record<string, unknown>): void {
-  const { state, ...flags } = wish;
+  const { state, line, ...flags } = wish;
   Object.assign(device, flags);
+  if (typeof line === 'string') device.say(line);
   if (state && typeof state === 'object') {
     Object.assign(device.state, state);
     device.emitAll();

@@ -43,12 +43,17 @@ const pictures: Picture[] = [
       await page.locator('input[type=password]').fill('four words in a row');
     },
   },
-  { name: 'setup-network', scene: 'claimed', place: 'setup/network', before: async (page) => {
-    await page.evaluate(() => sessionStorage.setItem('cloud-stick.setup', '{"first":true}'));
-    await page.reload();
-    await click(page, /Look for|suchen/);
-    await page.locator('input[type=radio][value=Attic]').check();
-  } },
+  {
+    name: 'setup-network',
+    scene: 'claimed',
+    place: 'setup/network',
+    before: async (page) => {
+      await page.evaluate(() => sessionStorage.setItem('cloud-stick.setup', '{"first":true}'));
+      await page.reload();
+      await click(page, /Look for|suchen/);
+      await page.locator('input[type=radio][value=Attic]').check();
+    },
+  },
   { name: 'setup-store', scene: 'claimed', place: 'setup/store', before: async (page) => fillStore(page) },
   {
     name: 'setup-probe',
@@ -56,7 +61,7 @@ const pictures: Picture[] = [
     place: 'setup/store',
     before: async (page) => {
       await fillStore(page);
-      await page.locator('button[type=button]', { hasText: /^(Test|Prüfen)$/ }).click();
+      await click(page, /^(Test|Prüfen)/);
       await page.locator('input[type=radio][value=sticks]').check();
     },
   },
@@ -96,14 +101,24 @@ const pictures: Picture[] = [
     place: '',
     before: async (page) => {
       // The curve needs a few points.
-      await page.waitForFunction(() => (document.querySelector('polyline')?.getAttribute('points')?.split(' ').length ?? 0) > 5);
+      await page.waitForFunction(
+        () => (document.querySelector('polyline')?.getAttribute('points')?.split(' ').length ?? 0) > 5,
+      );
     },
   },
   { name: 'home-troubled', scene: 'troubled', place: '' },
   { name: 'home-empty', scene: 'claimed', place: '' },
   { name: 'home-eject', scene: 'busy', place: '', before: (page) => click(page, /^(Eject|Auswerfen)$/) },
   { name: 'disks', scene: 'troubled', place: 'disks', before: (page) => click(page, /films (down|nach unten)/) },
-  { name: 'disk', scene: 'busy', place: 'disks/films', before: async (page) => { await page.locator('form').first().waitFor(); for (const one of await page.locator('summary').all()) await one.click(); } },
+  {
+    name: 'disk',
+    scene: 'busy',
+    place: 'disks/films',
+    before: async (page) => {
+      await page.locator('form').first().waitFor();
+      for (const one of await page.locator('summary').all()) await one.click();
+    },
+  },
   {
     name: 'disk-restore',
     scene: 'busy',
@@ -116,7 +131,12 @@ const pictures: Picture[] = [
   { name: 'device-name', scene: 'busy', place: 'device/name' },
   { name: 'device-network', scene: 'busy', place: 'device/network' },
   { name: 'device-time', scene: 'busy', place: 'device/time' },
-  { name: 'device-log', scene: 'busy', place: 'device/log', before: (page) => page.locator('li.warn').first().waitFor() },
+  {
+    name: 'device-log',
+    scene: 'busy',
+    place: 'device/log',
+    before: (page) => page.locator('li.warn').first().waitFor(),
+  },
   {
     name: 'device-doctor',
     scene: 'busy',
@@ -127,7 +147,12 @@ const pictures: Picture[] = [
     },
   },
   { name: 'device-backup', scene: 'busy', place: 'device/backup' },
-  { name: 'device-versions', scene: 'busy', place: 'device/versions', before: (page) => page.locator('main li').first().waitFor() },
+  {
+    name: 'device-versions',
+    scene: 'busy',
+    place: 'device/versions',
+    before: (page) => page.locator('main li').first().waitFor(),
+  },
   { name: 'device-password', scene: 'busy', place: 'device/password' },
   {
     name: 'device-tokens',
@@ -196,9 +221,16 @@ for (const dress of dresses) {
       await page.locator('h1').waitFor();
       await picture.before?.(page);
       const dialog = await page.locator('dialog').count();
-      const png = await page.screenshot({ fullPage: dialog === 0 && picture.name !== 'connection-lost' });
+      if (dialog === 0 && picture.name !== 'connection-lost') {
+        // A picture of the whole page has what is fixed to the screen in its middle; a screen of that height has not.
+        const content = await page.evaluate(() => document.documentElement.scrollHeight);
+        await page.setViewportSize({ width: dress.width, height: Math.max(content, 500) });
+      }
+      const png = await page.screenshot();
       mkdirSync(folder, { recursive: true });
-      await sharp(png).webp({ quality: 82, effort: 6 }).toFile(join(folder, `${picture.name}-${dress.key}.webp`));
+      await sharp(png)
+        .webp({ quality: 82, effort: 6 })
+        .toFile(join(folder, `${picture.name}-${dress.key}.webp`));
       if (process.env.PICTURES_PNG) await sharp(png).toFile(join(folder, `${picture.name}-${dress.key}.png`));
       await context.close();
     });

@@ -6,7 +6,8 @@ export const deviceUrl = process.env.CLOUD_STICK_URL;
 
 /** A free port of 127.0.0.1, the same in all processes of a run. */
 export function port(): string {
-  const code = "const s=require('net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})";
+  const code =
+    "const s=require('net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})";
   return (process.env.PAGE_PORT ??= execFileSync(process.execPath, ['-e', code]).toString().trim());
 }
 

@@ -72,14 +72,23 @@ interface Violation {
 /** Checks accessibility with axe: no finding of any weight is let through. */
 export async function expectAccessible(page: Page): Promise<void> {
   // Colours on the way from one state to another are nobody's contrast.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((one) => (one.effect?.getTiming().iterations === Infinity ? undefined : one.finished))));
+  await page.evaluate(() =>
+    Promise.all(
+      document
+        .getAnimations()
+        .map((one) => (one.effect?.getTiming().iterations === Infinity ? undefined : one.finished)),
+    ),
+  );
   await page.evaluate(axeSource);
   const found = await page.evaluate(async () => {
     const { axe } = window as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } };
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
     return (await axe.run({ runOnly: { type: 'tag', values: tags } })).violations;
   });
-  const text = found.map((one) => `${one.id} (${one.impact}): ${one.nodes.map((node) => `${node.html}\n   ${node.failureSummary}`).join('\n  ')}`);
+  const text = found.map(
+    (one) =>
+      `${one.id} (${one.impact}): ${one.nodes.map((node) => `${node.html}\n   ${node.failureSummary}`).join('\n  ')}`,
+  );
   expect(text, 'what axe found').toEqual([]);
 }
 

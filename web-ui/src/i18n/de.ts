@@ -42,7 +42,10 @@ export const de: Catalogue = {
       already_claimed: { what: 'Dieses Gerät gehört schon jemandem.', remedy: 'Melde dich mit dem Passwort an.' },
       wrong_secret: { what: 'Das stimmt nicht.', remedy: 'Code oder Passwort prüfen und noch einmal versuchen.' },
       too_many: { what: 'Zu viele Versuche.', remedy: 'Warte ein wenig vor dem nächsten Versuch.' },
-      forbidden: { what: 'Von hier nimmt das Gerät das nicht an.', remedy: 'Öffne die Seite unter der Adresse des Geräts.' },
+      forbidden: {
+        what: 'Von hier nimmt das Gerät das nicht an.',
+        remedy: 'Öffne die Seite unter der Adresse des Geräts.',
+      },
       not_found: { what: 'Das gibt es nicht mehr.', remedy: 'Geh zurück und sieh noch einmal nach.' },
       already_exists: { what: 'Diesen Namen gibt es schon.', remedy: 'Wähle einen anderen.' },
       conflict: {
@@ -281,7 +284,8 @@ export const de: Catalogue = {
     eject_title: (disk) => `„${disk}“ auswerfen?`,
     eject_about: 'Was der TV oder PC geschrieben hat, wird zuerst gespeichert. Danach sieht er einen leeren Schacht.',
     eject_force: 'Auch wenn er gesperrt ist',
-    eject_force_hint: 'Ein PC, der gerade schreibt, kann das Medium sperren. Was er noch nicht geschickt hat, geht verloren.',
+    eject_force_hint:
+      'Ein PC, der gerade schreibt, kann das Medium sperren. Was er noch nicht geschickt hat, geht verloren.',
     swap_title: (lun) => `Was gehört in Schacht ${lun}?`,
     swap_about: 'Der TV oder PC sieht ein neues Medium.',
     read_only: 'Schreibgeschützt',
@@ -394,7 +398,8 @@ export const de: Catalogue = {
     edit: 'Einstellungen ändern',
     forget: 'Vergessen',
     forget_title: 'Diesen Speicher vergessen',
-    forget_warning: 'Seine Einstellungen und Geheimnisse verschwinden von diesem Gerät. Was im Speicher liegt, bleibt dort.',
+    forget_warning:
+      'Seine Einstellungen und Geheimnisse verschwinden von diesem Gerät. Was im Speicher liegt, bleibt dort.',
   },
   device: {
     title: 'Gerät',
@@ -568,7 +573,7 @@ export const de: Catalogue = {
     Bucket: 'Bucket',
     'Azure page blobs': 'Azure-Seitenblobs',
     'A storage account at Microsoft Azure.': 'Ein Speicherkonto bei Microsoft Azure.',
-    'Connection string': 'Verbindungszeichenfolge',
+    'Connection string': 'Verbindungs\u00adzeichenfolge',
     'In the portal: storage account, access keys.': 'Im Portal: Speicherkonto, Zugriffsschlüssel.',
     'Account and key': 'Konto und Schlüssel',
     Account: 'Konto',

@@ -392,10 +392,10 @@ export const en = {
       opened: 'The snapshot is in the stick.',
       restore: 'Go back',
       restore_title: 'Go back to this snapshot',
-      restore_warning: (when: string) => `Everything written since ${when} is lost.`,
+      restore_warning: (when: string) => `Everything written since “${when}” is lost.`,
       delete: 'Delete',
       delete_title: 'Delete this snapshot',
-      delete_warning: (when: string) => `The state of ${when} is lost.`,
+      delete_warning: (when: string) => `The state “${when}” is lost.`,
     },
     resize: {
       title: 'Size',

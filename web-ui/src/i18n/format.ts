@@ -3,23 +3,33 @@ import { i18n } from './i18n.svelte.ts';
 
 const sizes = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 
-/** A size in the units that sticks are sold in: 1 GB is 1000³ bytes. */
-export function size(bytes: number, perSecond = false): string {
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3 + 1e-9), sizes.length - 1);
+/** A size in the units that sticks are sold in: 1 GB is 1000³ bytes. `least` is the smallest unit to use, 1 for kB. */
+export function size(bytes: number, least = 0): string {
+  const fitting = bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3 + 1e-9);
+  const power = Math.min(Math.max(fitting, least), sizes.length - 1);
   const value = bytes / 1000 ** power;
   const name = sizes[power] ?? 'byte';
   return new Intl.NumberFormat(i18n.language, {
     style: 'unit',
-    unit: perSecond ? `${name}-per-second` : name,
-    unitDisplay: power === 0 && !perSecond ? 'long' : 'short',
-    maximumFractionDigits: value < 10 && power > 0 ? 1 : 0,
+    unit: name,
+    unitDisplay: power === 0 ? 'long' : 'short',
+    maximumFractionDigits: value >= 0.1 && value < 10 && power > 0 ? 1 : 0,
   }).format(value);
+}
+
+/** Memory in the units that it is sold in: 1 MB is 1024² bytes there. */
+export function memory(bytes: number): string {
+  return new Intl.NumberFormat(i18n.language, {
+    style: 'unit',
+    unit: 'megabyte',
+    maximumFractionDigits: 0,
+  }).format(bytes / 2 ** 20);
 }
 
 /** Bytes per second. */
 export function rate(bytes: number): string {
-  // "per second" is no compound unit in every browser's data.
-  return `${size(bytes < 1 ? 0 : bytes)}/s`;
+  // "per second" is no compound unit in every browser's data. Single bytes are of no interest.
+  return `${size(Math.max(bytes, 1), 1)}/s`;
 }
 
 export function number(value: number, digits = 0): string {

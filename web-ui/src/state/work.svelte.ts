@@ -1,4 +1,6 @@
 /** One thing being done at the owner's wish: a request, or a request that starts a task. */
+import { untrack } from 'svelte';
+
 import { problemOf } from '../api/client.ts';
 import type { Problem, Task, TaskResult, TaskStarted } from '../api/types.ts';
 import { read, write } from './kept.svelte.ts';
@@ -11,7 +13,8 @@ export class Work {
 
   /** Does it unless it is being done. Resolves to whether it went well. */
   async run(work: () => Promise<unknown>): Promise<boolean> {
-    if (this.busy) return false;
+    // Whoever begins this in an effect does not want it again when it is done.
+    if (untrack(() => this.busy)) return false;
     this.busy = true;
     this.problem = undefined;
     try {
