@@ -4,11 +4,21 @@ import { execFileSync } from 'node:child_process';
 /** Address of a real device, from the environment. */
 export const deviceUrl = process.env.CLOUD_STICK_URL;
 
+/** Binds random ports below the ephemeral range, which nobody's outgoing connection takes, until one is free. */
+const findPort = `
+  const net = require('net');
+  const look = () => {
+    const port = 20000 + Math.floor(Math.random() * 10000);
+    const server = net.createServer().on('error', look).listen(port, '127.0.0.1', () => {
+      console.log(port);
+      server.close();
+    });
+  };
+  look();`;
+
 /** A free port of 127.0.0.1, the same in all processes of a run. */
 export function port(): string {
-  const code =
-    "const s=require('net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})";
-  return (process.env.PAGE_PORT ??= execFileSync(process.execPath, ['-e', code]).toString().trim());
+  return (process.env.PAGE_PORT ??= execFileSync(process.execPath, ['-e', findPort]).toString().trim());
 }
 
 export const baseURL = deviceUrl ?? `http://127.0.0.1:${port()}`;

@@ -59,7 +59,7 @@ export function reset(first: boolean): void {
 /** A size in bytes: whole MiB, so that every store and file system likes it. */
 export function bytes(gigabytes: number): number {
   const mebibyte = 1 << 20;
-  return Math.floor((gigabytes * 1e9) / mebibyte) * mebibyte;
+  return Math.round((gigabytes * 1e9) / mebibyte) * mebibyte;
 }
 
 /** A name for a disk, made from that of its image. */
