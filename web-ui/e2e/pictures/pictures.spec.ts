@@ -125,7 +125,15 @@ const pictures: Picture[] = [
     place: 'disks/films',
     before: (page) => click(page, /(Go back|Zurück): /),
   },
-  { name: 'store', scene: 'busy', place: 'stores/azure', before: (page) => click(page, /Change|ändern/) },
+  {
+    name: 'store',
+    scene: 'busy',
+    place: 'stores/azure',
+    before: async (page) => {
+      await click(page, /Change|ändern/);
+      await page.locator('form input').first().waitFor();
+    },
+  },
   { name: 'device', scene: 'busy', place: 'device' },
   { name: 'device-usb', scene: 'busy', place: 'device/usb' },
   { name: 'device-name', scene: 'busy', place: 'device/name' },
@@ -220,6 +228,7 @@ for (const dress of dresses) {
       await page.goto(`/#/${picture.place}`);
       await page.locator('h1').waitFor();
       await picture.before?.(page);
+      await page.getByText(/^(Loading|Wird geladen)…$/).waitFor({ state: 'hidden' });
       const dialog = await page.locator('dialog').count();
       if (dialog === 0 && picture.name !== 'connection-lost') {
         // A picture of the whole page has what is fixed to the screen in its middle; a screen of that height has not.
