@@ -15,9 +15,10 @@ import { scenes, type SceneName } from './scenes.ts';
 const devices = new Map<string, DevDevice>();
 let next = 1;
 
-/** As the daemon sends it: whatever it forbids must not work here either. */
+/** As the daemon sends it (crates/web/src/server/headers.rs): whatever it forbids must not work here either. */
 export const policy =
-  "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+  "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 export function devDevice(): Plugin {
   const use = (middlewares: Connect.Server): void => {

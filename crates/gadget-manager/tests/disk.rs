@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::os::unix::fs::FileExt;
+
 use support::Home;
 use testkit::azurite::Azurite;
 
@@ -68,6 +70,75 @@ fn in_a_folder() {
     life_of_an_image(&card(), "card");
 }
 
+fn arguments<'a>(command: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [command, more].concat()
+}
+
+/// The new stick arrives formatted, and can be formatted anew.
+fn a_formatted_image(home: &Home, store: &str) {
+    let name = format!("{store}/stick");
+    let create = |more: &[&'static str]| arguments(&["disk", "create", &name, "--size", "64MiB"], more);
+    let info = home.json(&create(&["--filesystem", "fat32", "--label", "Films"]));
+    let made = &info["filesystem"];
+    assert_eq!(
+        (&made["kind"], &made["label"]),
+        (&"FAT32".into(), &"FILMS".into()),
+        "{info:#}"
+    );
+    assert_eq!(
+        (&made["table"], &made["start"]),
+        (&"mbr".into(), &(1 << 20).into()),
+        "{info:#}"
+    );
+    assert_eq!(info["size"], 64 << 20);
+
+    // Nothing is lost without being asked for, nor by options that cannot be.
+    let format = |more: &[&'static str]| arguments(&["disk", "format", &name], more);
+    assert!(home.fails(1, &format(&["--filesystem", "exfat"])).contains("--yes"));
+    assert!(home.fails(1, &format(&["--yes"])).contains("--filesystem"));
+    let label = ["--filesystem", "exfat", "--label", "a/b", "--yes"];
+    assert!(home.fails(1, &format(&label)).contains("'/'"));
+    let exfat = ["--filesystem", "exfat", "--table", "none", "--label", "Größe", "--yes"];
+    let made = &home.json(&format(&exfat))["filesystem"];
+    assert_eq!((&made["kind"], &made["label"]), (&"exFAT".into(), &"Größe".into()));
+    assert_eq!((&made["table"], &made["start"]), (&"none".into(), &0.into()));
+    home.ok(&["disk", "delete", &name, "--yes"]);
+
+    // What cannot be formatted is not even made.
+    for (more, reason) in [
+        (&["--filesystem", "fat32", "--label", "a.b"][..], "'.'"),
+        (&["--filesystem", "none", "--label", "films"], "--filesystem"),
+        (&["--table", "mbr"], "--filesystem"),
+    ] {
+        let error = home.fails(1, &create(more));
+        assert!(error.contains(reason), "{error}");
+    }
+    let large = ["disk", "create", &name, "--size", "3TiB", "--filesystem", "fat32"];
+    assert!(home.fails(1, &large).contains("exFAT"));
+    assert!(home.fails(2, &create(&["--filesystem", "ntfs"])).contains("exfat"));
+    home.fails(4, &["disk", "info", &name]);
+}
+
+#[test]
+fn formatted_in_a_folder() {
+    let home = card();
+    a_formatted_image(&home, "card");
+    let shown = home.ok(&[
+        "disk",
+        "create",
+        "card/shown",
+        "--size",
+        "2GiB",
+        "--filesystem",
+        "fat32",
+    ]);
+    assert!(shown.contains("FAT32, clusters of 4 KiB, in a partition"), "{shown}");
+    let image = std::fs::File::open(home.join("disks/shown")).unwrap();
+    let mut table = [0; 512];
+    image.read_exact_at(&mut table, 0).unwrap();
+    assert_eq!((table[450], &table[510..]), (0x0b, &[0x55, 0xaa][..]));
+}
+
 #[test]
 fn names_that_leave_the_folder_are_refused() {
     let home = card();
@@ -103,6 +174,14 @@ async fn cloud(container: &str) -> (Azurite, Home) {
 async fn in_azurite() {
     let (_azurite, home) = cloud("sticks").await;
     tokio::task::spawn_blocking(move || life_of_an_image(&home, "cloud"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn formatted_in_azurite() {
+    let (_azurite, home) = cloud("sticks").await;
+    tokio::task::spawn_blocking(move || a_formatted_image(&home, "cloud"))
         .await
         .unwrap();
 }

@@ -4,6 +4,7 @@
 //! started: a [`Process`] and all its children die when it is dropped, and also when the test itself is killed.
 
 pub mod azurite;
+pub mod ceph;
 pub mod certificate;
 pub mod port;
 pub mod process;
@@ -11,6 +12,7 @@ pub mod program;
 pub mod proxy;
 
 pub use azurite::Azurite;
+pub use ceph::Ceph;
 pub use certificate::Certificate;
 pub use port::Port;
 pub use process::Process;

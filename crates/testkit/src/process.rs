@@ -2,6 +2,7 @@
 
 mod builder;
 mod log;
+mod output;
 mod spawner;
 
 use std::{

@@ -49,6 +49,32 @@ async fn lines_of_both_streams_are_captured() {
 }
 
 #[tokio::test]
+async fn a_program_runs_to_its_end_with_its_streams_apart() {
+    let output = Process::builder("sh")
+        .args(["-c", "echo to out; echo to err >&2; exit 3"])
+        .output(LIMIT)
+        .await
+        .unwrap();
+    assert_eq!(output.stdout, b"to out\n");
+    assert_eq!(output.stderr, b"to err\n");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn a_program_that_takes_too_long_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let started = Process::builder("sh")
+        .args(["-c", "echo $$ >\"$1.part\"; mv \"$1.part\" \"$1\"; sleep 1000", "sh"])
+        .arg(&file)
+        .output(Duration::from_secs(2));
+    let error = started.await.unwrap_err().to_string();
+    assert!(error.contains("sh did not end in 2s"), "{error}");
+    let pid = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    wait_until_gone(pid).await;
+}
+
+#[tokio::test]
 async fn a_process_that_ends_too_early_fails_the_wait_and_shows_its_log() {
     let process = shell("echo something is wrong; exit 7");
     let error = process

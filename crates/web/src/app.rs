@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     access::Access,
-    api::State,
+    api::{Problem, State},
     appliance::{Appliance, Live},
     events::Hub,
     tasks::Tasks,
@@ -51,8 +51,10 @@ impl App {
         crate::events::state(&self.live(), &self.tasks)
     }
 
-    /// The device is somebody else's from now on: it needs a certificate with a new key.
-    pub(crate) fn certificate_changed(&self) {
+    /// Takes the device from its owner: a new claim code, no sessions and tokens, a certificate with a new key.
+    pub(crate) async fn forget_owner(&self) -> Result<(), Problem> {
+        self.access.reset().await?;
         self.certificate.notify_one();
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! - [`access`]: who may do what: the claim, the password, sessions, tokens.
 //! - [`server`]: listeners and everything that is true of all requests; [`Server`](server::Server) is the way in.
 //! - [`tls`]: the certificate that the device makes for itself.
+//! - `mdns`: the name in the home network.
 //! - `routes`: the operations; `tasks`, `events`: what takes longer and what changes; `page`: the embedded page.
 //!
 //! This crate knows HTTP, sessions and tasks; it knows nothing of configuration files, USB or clouds.
@@ -14,9 +15,10 @@ pub mod api;
 mod app;
 pub mod appliance;
 mod events;
+mod mdns;
 pub mod openapi;
-//mod page;
+mod page;
 mod routes;
-//pub mod server;
+pub mod server;
 mod tasks;
-//pub mod tls;
+pub mod tls;

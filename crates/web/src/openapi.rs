@@ -1,5 +1,8 @@
 //! The description of the API, made from its code.
 
+use std::sync::LazyLock;
+
+use axum::{Router, http::header, response::IntoResponse, routing::get};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -64,4 +67,14 @@ pub fn json() -> String {
     let mut text = document().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Where the description is served: `/api/v1/openapi.json`. It is the one path that is not in it.
+pub(crate) fn route() -> Router<App> {
+    // Made once: it takes a while, and never changes.
+    static JSON: LazyLock<String> = LazyLock::new(json);
+    async fn serve() -> impl IntoResponse {
+        ([(header::CONTENT_TYPE, "application/json")], JSON.as_str())
+    }
+    Router::new().route("/openapi.json", get(serve))
 }

@@ -1,14 +1,23 @@
 # shellcheck shell=bash
 # Debian packages without touching the machine's own apt configuration: lists, archives and sources of our own.
 
-DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# choose_mirror: sets DEBIAN_MIRROR, unless somebody did, to the mirror that this machine itself uses (if it is a Debian that
+# has read its package lists).
+choose_mirror() {
+    [[ -z ${DEBIAN_MIRROR:-} ]] || return 0
+    DEBIAN_MIRROR=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' \
+        2>/dev/null | grep -m 1 -E '^https?://') || DEBIAN_MIRROR=http://deb.debian.org/debian
+    DEBIAN_MIRROR=${DEBIAN_MIRROR%/}
+}
 
 # apt_setup: writes the private configuration. Two of them: `guest` resolves as if nothing were installed,
 # `host` looks at the machine's real dpkg state (only the sources and lists are ours).
 apt_setup() {
     [[ -r $DEBIAN_KEYRING ]] || die "$DEBIAN_KEYRING is missing" \
         "The virtual TV takes its kernel and tools from Debian: apt-get install debian-archive-keyring"
+    choose_mirror
     APT_FOLDER=$CACHE/virtual-tv/apt
     mkdir -p "$APT_FOLDER/lists/partial" "$APT_FOLDER/archives/partial"
     : >"$APT_FOLDER/status"

@@ -65,6 +65,43 @@ blob_client_folder() {
     printf '%s/virtual-tv/blob-client-%s\n' "$CACHE" "${pins:0:16}"
 }
 
+# ceph_start [OPTION...]: a Ceph cluster of this scenario's own (options: scripts/ceph --help). It is in $CEPH, its
+# ceph.conf and keyrings too; client.stick is the user for the stick, rbd the pool. Call forward_ceph for the guest.
+ceph_start() {
+    CEPH=$WORK/ceph
+    "$REPOSITORY/scripts/ceph" prepare
+    mkdir -p "$CEPH"
+    # Of a cluster that lost its power.
+    rm -f "$CEPH/run/ready"
+    # Everything of it ends with this shell, however this shell ends.
+    setpriv --pdeathsig KILL -- "$REPOSITORY/scripts/ceph" start "$CEPH" --foreground "$@" </dev/null >"$WORK/ceph.log" 2>&1 &
+    CEPH_PID=$!
+    wait_until 240 "the Ceph cluster to start" ceph_serves
+}
+
+ceph_serves() {
+    kill -0 "$CEPH_PID" 2>/dev/null || die "the Ceph cluster ended" "$(tail -n 10 "$WORK/ceph.log")"
+    [[ -e $CEPH/run/ready ]]
+}
+
+# ceph_run TOOL ARGUMENTS...: a tool of Ceph (rbd, ceph, rados) on this machine, as the cluster's administrator.
+ceph_run() { "$REPOSITORY/scripts/ceph" run "$CEPH" -- "$@"; }
+# ceph_kill DAEMON, ceph_revive DAEMON: kill -9 of mon.a or osd.0, and its return.
+ceph_kill() { "$REPOSITORY/scripts/ceph" kill "$CEPH" "$@"; }
+ceph_revive() { "$REPOSITORY/scripts/ceph" revive "$CEPH" "$@"; }
+# ceph_fact NAME: what `scripts/ceph` says about the cluster: monitors, monitors_v1, ports, pool, user, ...
+ceph_fact() { sed -n "s/^$1=//p" "$CEPH/cluster"; }
+# ceph_key USER: the key of client.USER.
+ceph_key() { sed -n 's/^[[:space:]]*key = //p' "$CEPH/ceph.client.$1.keyring"; }
+# ceph_power_cut: kills all daemons at once. ceph_again: starts them again, with the same data and addresses.
+ceph_power_cut() {
+    kill -KILL "$CEPH_PID"
+    wait "$CEPH_PID" 2>/dev/null || true
+    CEPH_PID=
+}
+ceph_again() { ceph_start; }
+
 servers_stop() {
     [[ -z ${AZURITE_PID:-} ]] || azurite_kill
+    [[ -z ${CEPH_PID:-} ]] || ceph_power_cut
 }

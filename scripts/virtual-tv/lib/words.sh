@@ -110,6 +110,10 @@ gadget_manager() {
     stick gadget-manager --config "$CONFIG" "$@"
 }
 
+# forward_ceph: makes the cluster of ceph_start reachable in the guest, at the addresses under which its daemons know
+# themselves: 127.0.0.1 and their ports. For programs and for the kernel's own client alike.
+forward_ceph() { vm_run sh /share/guest/forward "$(ceph_fact ports)"; }
+
 # stick_start: starts the daemon. stick_stop: SIGTERM, waits, returns its exit code. stick_kill: SIGKILL.
 stick_start() {
     stick_install

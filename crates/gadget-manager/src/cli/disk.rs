@@ -4,8 +4,12 @@ use anyhow::anyhow;
 use block::store::{CreateOptions, ImageInfo, ImageRef, SharedStore, Snapshot, StoreError};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use volume::Formatted;
 
-use super::output::{self, Progress};
+use super::{
+    format::{self, FormatArgs},
+    output::{self, Progress},
+};
 use crate::{
     config::{ByteSize, Loaded},
     exit::Failure,
@@ -33,7 +37,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new image that reads as zeroes.
+    /// Make a new image that reads as zeroes, or a formatted one.
     Create {
         #[command(flatten)]
         target: Target,
@@ -43,6 +47,18 @@ pub(crate) enum Command {
         /// Container format around the blocks: raw or vhd, as far as the store knows it.
         #[arg(long)]
         format: Option<String>,
+        #[command(flatten)]
+        volume: FormatArgs,
+    },
+    /// Put an empty file system on an image; what it holds is lost.
+    Format {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        volume: FormatArgs,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// Say what is known of an image or snapshot.
     Info(Target),
@@ -92,19 +108,22 @@ pub(crate) enum Command {
 pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
     match command {
         Command::List { store, json } => list(loaded, store.as_deref(), *json).await,
-        Command::Create { target, size, format } => {
-            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+        Command::Create {
+            target,
+            size,
+            format,
+            volume,
+        } => {
             let options = CreateOptions {
                 size: size.0,
                 format: format.clone().filter(|format| format != "raw"),
             };
-            let info = store.create(&image.image, &options).await?;
-            show(&info, target.json);
-            Ok(())
+            create(loaded, target, &options, volume).await
         }
+        Command::Format { target, volume, yes } => reformat(loaded, target, volume, *yes).await,
         Command::Info(target) => {
             let (store, image) = resolve(loaded, target, Snapshots::Allowed)?;
-            show(&store.info(&image).await?, target.json);
+            show(&store.info(&image).await?, None, target.json);
             Ok(())
         }
         Command::Resize { target, size, shrink } => {
@@ -118,7 +137,7 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
                 );
                 return Err(StoreError::invalid(image.to_string(), detail).into());
             }
-            show(&store.resize(&image.image, size.0).await?, target.json);
+            show(&store.resize(&image.image, size.0).await?, None, target.json);
             Ok(())
         }
         Command::Snapshot { target, label } => {
@@ -171,6 +190,43 @@ fn resolve(loaded: &Loaded, target: &Target, snapshots: Snapshots) -> Result<(Sh
     Err(StoreError::invalid(&target.disk, detail).into())
 }
 
+async fn create(loaded: &Loaded, target: &Target, options: &CreateOptions, volume: &FormatArgs) -> Result<(), Failure> {
+    let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+    let volume = volume.options(&image)?;
+    // What cannot be is refused before there is an image.
+    if let Some(volume) = &volume {
+        format::check(&image, options.size, volume)?;
+    }
+    let info = store.create(&image.image, options).await?;
+    let Some(volume) = volume else {
+        show(&info, None, target.json);
+        return Ok(());
+    };
+    let made = format::format(loaded, &store, &image, &volume, target.json).await;
+    let made = made.inspect_err(|_| {
+        eprintln!("{image} was made but not formatted; `disk format` tries that again, `disk delete` takes it away.");
+    })?;
+    show(&store.info(&image).await?, Some(&made), target.json);
+    Ok(())
+}
+
+async fn reformat(loaded: &Loaded, target: &Target, volume: &FormatArgs, yes: bool) -> Result<(), Failure> {
+    let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+    let Some(volume) = volume.options(&image)? else {
+        let detail = "say which file system: --filesystem fat32 or exfat";
+        return Err(StoreError::invalid(image.to_string(), detail).into());
+    };
+    format::check(&image, store.info(&image).await?.size, &volume)?;
+    confirm(
+        yes,
+        &image.image,
+        &format!("All files on {} will be lost.", image.image),
+    )?;
+    let made = format::format(loaded, &store, &image, &volume, target.json).await?;
+    show(&store.info(&image).await?, Some(&made), target.json);
+    Ok(())
+}
+
 async fn list(loaded: &Loaded, only: Option<&str>, json: bool) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let mut values = Vec::new();
@@ -208,7 +264,7 @@ async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Fail
     let progress = Progress::start("restoring", target.json);
     store.restore(&image.image, &snapshot, &progress.report()).await?;
     drop(progress);
-    show(&store.info(&ImageRef::live(&image.image)).await?, target.json);
+    show(&store.info(&ImageRef::live(&image.image)).await?, None, target.json);
     Ok(())
 }
 
@@ -256,9 +312,14 @@ fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
     }
 }
 
-fn show(info: &ImageInfo, json: bool) {
+/// Shows an image, and what was just made on it.
+fn show(info: &ImageInfo, made: Option<&Formatted>, json: bool) {
     if json {
-        println!("{:#}", json!(info));
+        let mut value = json!(info);
+        if let Some(made) = made {
+            value["filesystem"] = json!(made);
+        }
+        println!("{value:#}");
         return;
     }
     println!("name:      {}", info.name);
@@ -267,6 +328,9 @@ fn show(info: &ImageInfo, json: bool) {
         println!("used:      {}", ByteSize(allocated));
     }
     println!("format:    {}", info.format);
+    if let Some(made) = made {
+        println!("holds:     {}", format::describe(made));
+    }
     println!("owner:     {}", info.owner.as_deref().unwrap_or("nobody"));
     println!("modified:  {}", output::time(info.modified));
     for (key, value) in &info.details {

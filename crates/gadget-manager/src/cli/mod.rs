@@ -3,6 +3,7 @@
 mod check;
 mod disk;
 mod doctor;
+mod format;
 pub(crate) mod nbd;
 mod output;
 mod run;

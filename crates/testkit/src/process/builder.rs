@@ -75,8 +75,8 @@ impl Builder {
         self
     }
 
-    /// Starts it.
-    pub fn spawn(self) -> Result<Process> {
+    /// Its name for messages, and the command with its output in pipes.
+    pub(super) fn into_command(self) -> (String, Command) {
         let name = Path::new(&self.program)
             .file_name()
             .unwrap_or(&self.program)
@@ -98,8 +98,14 @@ impl Builder {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        let mut child =
-            spawner::spawn(command).with_context(|| format!("cannot start {}", self.program.to_string_lossy()))?;
+        (name, command)
+    }
+
+    /// Starts it.
+    pub fn spawn(self) -> Result<Process> {
+        let program = self.program.to_string_lossy().into_owned();
+        let (name, command) = self.into_command();
+        let mut child = spawner::spawn(command).with_context(|| format!("cannot start {program}"))?;
         let log = Arc::new(Log::default());
         log.capture(child.stdout.take());
         log.capture(child.stderr.take());

@@ -34,7 +34,7 @@ pub(super) fn closed() -> OpenApiRouter<App> {
 /// What anybody may know.
 #[utoipa::path(get, path = "/hello", tag = "access", security(()), responses(
     (status = 200, body = Hello),
-    Anybody,
+    SignedIn,
 ))]
 async fn hello(State(app): State<App>, caller: Caller) -> Json<Hello> {
     Json(Hello {

@@ -44,7 +44,7 @@ async fn versions(State(app): State<App>) -> Answer<Json<Vec<Version>>> {
     SignedIn,
 ))]
 async fn go_back(State(app): State<App>, At(path): At<VersionPath>) -> Answer<(StatusCode, Json<TaskStarted>)> {
-    let work = Work::new(TaskKind::Apply).to_the_end();
+    let work = Work::new(TaskKind::Apply).uncancellable();
     let appliance = app.appliance.clone();
     let started = app.tasks.start(work, |_| async move {
         let applied = appliance.go_back(path.version).await?;
@@ -88,7 +88,7 @@ async fn restore(
     _: Owner,
     Input(restore): Input<Restore, BACKUP>,
 ) -> Answer<(StatusCode, Json<TaskStarted>)> {
-    let work = Work::new(TaskKind::Apply).to_the_end();
+    let work = Work::new(TaskKind::Apply).uncancellable();
     let appliance = app.appliance.clone();
     let started = app.tasks.start(work, |_| async move {
         let applied = appliance.restore(restore).await?;

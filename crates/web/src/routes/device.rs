@@ -131,9 +131,7 @@ async fn factory_reset(
     carry::confirmed(&confirmation.confirm, &app.name())?;
     carry::change(async move {
         app.appliance.factory_reset().await?;
-        app.access.reset().await?;
-        app.certificate_changed();
-        Ok(())
+        app.forget_owner().await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -29,7 +29,7 @@ pub(crate) struct Anybody;
 
 impl IntoResponses for Anybody {
     fn responses() -> Responses {
-        problems(&[
+        let mut all = problems(&[
             (
                 400,
                 "The request cannot be understood, or a confirmation does not match.",
@@ -44,7 +44,10 @@ impl IntoResponses for Anybody {
             ),
             (500, "A fault of the device."),
             (503, "Too many connections; `Retry-After` says when to come again."),
-        ])
+        ]);
+        let redirect = ResponseBuilder::new().description("The device has an owner, and wants TLS: `Location` has it.");
+        all.insert("308".to_owned(), RefOr::T(redirect.build()));
+        all
     }
 }
 

@@ -82,7 +82,9 @@ async fn resize_image(
     if size.shrink {
         carry::confirmed(size.confirm.as_deref().unwrap_or_default(), &path.image.0)?;
     }
-    let work = Work::new(TaskKind::ResizeImage).about(Some(&path.image.0)).to_the_end();
+    let work = Work::new(TaskKind::ResizeImage)
+        .about(Some(&path.image.0))
+        .uncancellable();
     let appliance = app.appliance.clone();
     let started = app.tasks.start(work, |report| async move {
         let image = appliance
@@ -104,7 +106,9 @@ async fn delete_image(
     Asked(confirmation): Asked<Confirmation>,
 ) -> Answer<(StatusCode, Json<TaskStarted>)> {
     carry::confirmed(&confirmation.confirm, &path.image.0)?;
-    let work = Work::new(TaskKind::DeleteImage).about(Some(&path.image.0)).to_the_end();
+    let work = Work::new(TaskKind::DeleteImage)
+        .about(Some(&path.image.0))
+        .uncancellable();
     let appliance = app.appliance.clone();
     let started = app.tasks.start(work, |report| async move {
         appliance.delete_image(&path.store.0, &path.image.0, &*report).await?;

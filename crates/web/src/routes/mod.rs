@@ -21,7 +21,7 @@ use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use answer::{Answer, Failure};
-pub(crate) use input::{Asked, At, Input};
+pub(crate) use input::{Asked, At, Input, Patience};
 
 use crate::{
     api::{Problem, ProblemCode},

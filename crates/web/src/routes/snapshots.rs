@@ -66,7 +66,7 @@ async fn restore_snapshot(
     carry::confirmed(&confirmation.confirm, &path.image.0)?;
     let work = Work::new(TaskKind::RestoreSnapshot)
         .about(Some(&path.image.0))
-        .to_the_end();
+        .uncancellable();
     let appliance = app.appliance.clone();
     let started = app.tasks.start(work, |report| async move {
         let SnapshotPath { store, image, snapshot } = path;
@@ -91,7 +91,7 @@ async fn delete_snapshot(
     carry::confirmed(&confirmation.confirm, &path.image.0)?;
     let work = Work::new(TaskKind::DeleteSnapshot)
         .about(Some(&path.image.0))
-        .to_the_end();
+        .uncancellable();
     let appliance = app.appliance.clone();
     let started = app.tasks.start(work, |_| async move {
         let SnapshotPath { store, image, snapshot } = path;

@@ -32,7 +32,7 @@ impl Work {
     }
 
     /// Cannot be cancelled: half of it would be worse than all or nothing.
-    pub(crate) fn to_the_end(mut self) -> Self {
+    pub(crate) fn uncancellable(mut self) -> Self {
         self.can_cancel = false;
         self
     }
