@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { beforeEach, expect, test, vi } from 'vitest';
 
 import * as calls from '../src/api/calls.ts';
-import { Failure, setCsrfToken, whenSignedOut } from '../src/api/client.ts';
+import { Failure, setCsrfToken, whenMoved, whenSignedOut } from '../src/api/client.ts';
 
 interface Document {
   paths: Record<string, Record<string, unknown>>;
@@ -67,4 +67,14 @@ test('the end of a session is noticed', async () => {
   fetched.mockImplementation(() => Promise.resolve(new Response(JSON.stringify(problem), { status: 401 })));
   await expect(calls.tasks.dismiss(1)).rejects.toBeInstanceOf(Failure);
   expect(out).toHaveBeenCalledOnce();
+});
+
+test('when the device answers over HTTPS only, the page goes there', async () => {
+  const moved = vi.fn();
+  whenMoved(moved);
+  // What a browser gives for `redirect: 'manual'` (Fetch standard, 4.4).
+  fetched.mockImplementation(() => Promise.resolve({ type: 'opaqueredirect', ok: false, status: 0 } as Response));
+  await expect(calls.access.session()).rejects.toMatchObject({ lost: true });
+  expect(moved).toHaveBeenCalledOnce();
+  expect(fetched.mock.calls[0]?.[1]?.redirect).toBe('manual');
 });

@@ -30,6 +30,14 @@ test('from a new device to a stick, over every obstacle', async ({ page, device 
   await expect(page.getByRole('link', { name: 'films' })).toBeVisible();
 });
 
+test('the first set-up goes on where the browser kept nothing', async ({ page, device }) => {
+  await device.open('claimed', 'setup/name');
+  await expect(page.getByText('Step 3 of 8')).toBeVisible();
+  await phone.nameDevice(page, 'kitchen');
+  await phone.skipNetwork(page);
+  await expect(page.getByText('Step 5 of 8')).toBeVisible();
+});
+
 test('the button on the board stands in for the code', async ({ page, device }) => {
   await device.open('unclaimed');
   await phone.button(page, 'Next').click();

@@ -28,6 +28,9 @@ export function problemOf(error: unknown): Problem {
 
 let csrfToken = '';
 let onSignedOut: () => void = () => undefined;
+let onMoved: () => void = () => {
+  location.reload();
+};
 
 /** The token to send with everything that changes something. */
 export function setCsrfToken(token: string): void {
@@ -37,6 +40,11 @@ export function setCsrfToken(token: string): void {
 /** What to do when the device says that nobody is signed in. */
 export function whenSignedOut(callback: () => void): void {
   onSignedOut = callback;
+}
+
+/** What to do when the device answers elsewhere only; unless told otherwise, the page is loaded from there. */
+export function whenMoved(callback: () => void): void {
+  onMoved = callback;
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -54,7 +62,7 @@ export async function send(method: Method, path: string, body?: unknown): Promis
     headers,
     credentials: 'same-origin',
     cache: 'no-store',
-    redirect: 'error',
+    redirect: 'manual',
     signal: AbortSignal.timeout(patience),
   };
   if (body !== undefined) init.body = JSON.stringify(body);
@@ -63,6 +71,12 @@ export async function send(method: Method, path: string, body?: unknown): Promis
     response = await fetch(base + path, init);
   } catch {
     throw new Failure({ code: 'unreachable', detail: 'the device does not answer' }, 0);
+  }
+  if (response.type === 'opaqueredirect') {
+    // From its claim on, the device answers over HTTPS only. A script may not follow it there; a reload does, and keeps the
+    // part of the address after `#`.
+    onMoved();
+    throw new Failure({ code: 'unreachable', detail: 'the device answers over HTTPS only' }, 0);
   }
   if (response.ok) return response;
   const problem = await readProblem(response);
