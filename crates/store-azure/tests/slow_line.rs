@@ -6,10 +6,8 @@ use std::{net::SocketAddr, time::Duration, time::Instant};
 
 use block::{BlockDevice, Payload};
 use futures::future::join_all;
-use store_azure::{
-    AzureConfig, AzureSecret, Client, ClientOptions, Container, IoSettings, OpenSettings, Secret, http_client,
-};
-use support::{MIB, azurite, random, read, unique};
+use store_azure::{AzureConfig, AzureSecret, Client, ClientOptions, Container, IoSettings, Secret, http_client};
+use support::{MIB, azurite, open_settings, random, read, unique};
 use testkit::TcpProxy;
 
 /// An attempt is given up after this time without a byte.
@@ -44,16 +42,7 @@ async fn what_takes_far_longer_than_silence_may_gets_through_at_the_speed_of_the
     blob.create(WRITES * WRITE, &Default::default())
         .await
         .expect("a new blob");
-    let settings = OpenSettings {
-        read_only: false,
-        take_over: false,
-        owner: "test".to_owned(),
-        identity: None,
-        lease_seconds: 60,
-        format: Some(store_azure::Format::Raw),
-        io: IoSettings::default(),
-    };
-    let disk = store_azure::open(&blob, "slow/tv", &settings)
+    let disk = store_azure::open(&blob, "slow/tv", &open_settings(IoSettings::default()))
         .await
         .expect("a free disk");
 

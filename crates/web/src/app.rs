@@ -6,8 +6,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     access::Access,
-    api::{Problem, State},
-    appliance::{Appliance, Live},
+    api::{Live, Problem, State},
+    appliance::Appliance,
     events::Hub,
     tasks::Tasks,
 };

@@ -9,21 +9,29 @@ use utoipa::ToSchema;
 
 use super::{Device, Disk, LogLine, Network, Store, Task, Usb};
 
-/// Everything that is known now.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct State {
+/// What changes by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Live {
     /// Version of the configuration in force.
     pub configuration: u64,
     /// The device.
     pub device: Device,
     /// The stick.
     pub usb: Usb,
-    /// The disks.
+    /// The disks, in the order of the configuration.
     pub disks: Vec<Disk>,
-    /// The stores.
+    /// The stores, in the order of the configuration.
     pub stores: Vec<Store>,
     /// The network.
     pub network: Network,
+}
+
+/// Everything that is known now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct State {
+    /// The device and what belongs to it.
+    #[serde(flatten)]
+    pub live: Live,
     /// Tasks, the youngest first.
     pub tasks: Vec<Task>,
 }

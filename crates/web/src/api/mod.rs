@@ -26,7 +26,7 @@ pub use device::{Clock, ClockSource, Device, Finding, LogLevel, LogLine, Memory,
 pub use disk::{
     Counters, Disk, DiskChange, DiskPhase, Limits, Link, LinkKind, LinkState, NewDisk, Operation, TakeOver,
 };
-pub use event::{Event, State};
+pub use event::{Event, Live, State};
 pub use form::{Choice, Field, FieldKind, Form, FormValue, FormValues, Way};
 pub use image::{Filesystem, Image, NewImage, NewSnapshot, PartitionTable, Resize, Snapshot};
 pub use network::{Interface, InterfaceKind, Join, Network, WifiNetwork, WifiSecurity};

@@ -14,7 +14,7 @@ mod stores;
 pub use configuration::{BackupFile, Configuration};
 pub use images::Images;
 pub use network::NetworkControl;
-pub use observe::{Live, LogFollower, Logs, Observe};
+pub use observe::{LogFollower, Logs, Observe};
 pub use stick::Stick;
 pub use stores::Stores;
 

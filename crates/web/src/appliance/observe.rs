@@ -4,24 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, watch};
 
-use crate::api::{Device, Disk, LogLine, Network, Store, Usb};
-
-/// Everything that changes by itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Live {
-    /// Version of the configuration in force.
-    pub configuration: u64,
-    /// The device.
-    pub device: Device,
-    /// The stick.
-    pub usb: Usb,
-    /// The disks, in the order of the configuration.
-    pub disks: Vec<Disk>,
-    /// The stores, in the order of the configuration.
-    pub stores: Vec<Store>,
-    /// The network.
-    pub network: Network,
-}
+use crate::api::{Live, LogLine};
 
 /// The state of the device.
 pub trait Observe: Send + Sync + 'static {

@@ -1,8 +1,7 @@
 //! What is new in a state.
 
 use crate::{
-    api::{Event, State},
-    appliance::Live,
+    api::{Event, Live, State},
     tasks::Tasks,
 };
 
@@ -35,12 +34,7 @@ pub(super) fn between(before: &Live, after: &Live) -> Vec<Event> {
 /// Everything, as it goes over the wire.
 pub(crate) fn state(live: &Live, tasks: &Tasks) -> State {
     State {
-        configuration: live.configuration,
-        device: live.device.clone(),
-        usb: live.usb.clone(),
-        disks: live.disks.clone(),
-        stores: live.stores.clone(),
-        network: live.network.clone(),
+        live: live.clone(),
         tasks: tasks.list(),
     }
 }

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::Clock,
-    appliance::{Appliance, Live},
+    api::Live,
+    appliance::Appliance,
     tls::{Keeper, Subject},
 };
 

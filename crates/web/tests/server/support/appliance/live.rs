@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
-use web::{api::*, appliance::Live};
+use web::api::*;
 
 pub(super) fn first() -> Live {
     let now = OffsetDateTime::now_utc();

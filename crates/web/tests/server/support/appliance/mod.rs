@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::{broadcast, watch};
 use web::{
     api::*,
-    appliance::{Live, LogFollower, Logs, Observe, Result},
+    appliance::{LogFollower, Logs, Observe, Result},
 };
 
 /// The device.
