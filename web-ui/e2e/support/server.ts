@@ -1,5 +1,6 @@
 /** Where the page under test is: a real device, or the built page with the device in memory behind it. */
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 /** Address of a real device, from the environment. */
 export const deviceUrl = process.env.CLOUD_STICK_URL;
@@ -34,9 +35,14 @@ export const webServer = deviceUrl
       timeout: 120_000,
     };
 
+const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
+if (!existsSync(chromium)) {
+  throw new Error(`${chromium} is missing: run scripts/install-dependencies, or name another one in CHROMIUM`);
+}
+
 /** Debian's Chromium, kept from calling home: without these options it looks for its maker's servers all the time. */
 export const browser = {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  executablePath: chromium,
   args: [
     '--no-sandbox',
     '--disable-gpu',

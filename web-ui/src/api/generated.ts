@@ -512,6 +512,24 @@ export interface components {
          * @enum {string}
          */
         LinkState: "good" | "starting" | "waiting" | "broken";
+        /** @description What changes by itself. */
+        Live: {
+            /**
+             * Format: int64
+             * @description Version of the configuration in force.
+             */
+            configuration: number;
+            /** @description The device. */
+            device: components["schemas"]["Device"];
+            /** @description The disks, in the order of the configuration. */
+            disks: components["schemas"]["Disk"][];
+            /** @description The network. */
+            network: components["schemas"]["Network"];
+            /** @description The stores, in the order of the configuration. */
+            stores: components["schemas"]["Store"][];
+            /** @description The stick. */
+            usb: components["schemas"]["Usb"];
+        };
         /**
          * @description How serious a line of the log is.
          * @enum {string}
@@ -814,24 +832,9 @@ export interface components {
          */
         Speed: "low" | "full" | "high" | "super" | "super_plus";
         /** @description Everything that is known now. */
-        State: {
-            /**
-             * Format: int64
-             * @description Version of the configuration in force.
-             */
-            configuration: number;
-            /** @description The device. */
-            device: components["schemas"]["Device"];
-            /** @description The disks. */
-            disks: components["schemas"]["Disk"][];
-            /** @description The network. */
-            network: components["schemas"]["Network"];
-            /** @description The stores. */
-            stores: components["schemas"]["Store"][];
+        State: components["schemas"]["Live"] & {
             /** @description Tasks, the youngest first. */
             tasks: components["schemas"]["Task"][];
-            /** @description The stick. */
-            usb: components["schemas"]["Usb"];
         };
         /** @description A configured store. */
         Store: {
