@@ -6,7 +6,7 @@
 mod disk;
 mod leftovers;
 pub(crate) mod limits;
-mod lineage;
+pub(crate) mod lineage;
 mod medium;
 mod reload;
 mod servers;

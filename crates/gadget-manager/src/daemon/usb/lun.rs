@@ -57,6 +57,8 @@ pub(super) struct Lun {
     pub medium: Option<Arc<Medium>>,
     /// The host ejected it: it stays out until somebody on this side wants it in.
     pub ejected_by_host: bool,
+    /// We told the drive to let go of its medium. It may do so after we stopped waiting for it.
+    pub leaving: bool,
     /// What failed last.
     pub error: Option<String>,
 }
@@ -95,12 +97,14 @@ impl Lun {
             (None, Some(_)) if self.medium.is_none() && slot.is_opening() => return Ok(()),
             (None, Some(old)) => {
                 self.write_out(old).await;
+                self.leaving = true;
                 gadget.eject(index, Force::Yes).await?;
                 info!("LUN {index}: empty");
             }
             (None, None) => {}
         }
         self.error = None;
+        self.leaving = false;
         self.medium = wanted;
         Ok(())
     }

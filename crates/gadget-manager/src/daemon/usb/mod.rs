@@ -233,8 +233,12 @@ impl Worker {
         for index in 0..self.current.len().min(self.luns.len()) {
             let is_in = present.get(index).and_then(Option::as_deref);
             if self.luns[index].medium.is_some() && is_in.is_none() {
-                // We put it in and did not take it out.
-                self.host_ejected(index).await;
+                if self.luns[index].leaving {
+                    self.luns[index].medium = None;
+                } else {
+                    // We put it in and did not take it out.
+                    self.host_ejected(index).await;
+                }
             }
             let (slot, lun) = (&mut self.current[index], &mut self.luns[index]);
             let wanted = slot.wanted();
