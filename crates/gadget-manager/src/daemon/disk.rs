@@ -5,15 +5,12 @@ use std::{sync::Arc, time::Duration};
 use block::{BlockError, Health, Status, store::StoreError};
 use export_ublk::{FailedWrites, UblkDevice};
 use serde::Serialize;
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    limits, lineage,
+    Changed, limits, lineage,
     medium::{Medium, Returned},
 };
 use crate::{
@@ -62,6 +59,8 @@ pub(crate) struct State {
     pub device_error: Option<String>,
     /// What its hosts wrote and the store did not take, since the daemon's start.
     pub failed: Arc<FailedWrites>,
+    /// What the last attempt to open it met, or what fenced it.
+    pub failure: Option<StoreError>,
 }
 
 impl State {
@@ -72,6 +71,7 @@ impl State {
             medium: None,
             device_error: None,
             failed: Arc::default(),
+            failure: None,
         }
     }
 }
@@ -88,8 +88,8 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Starts to open the disk.
-    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, changed: Arc<Notify>) -> Self {
+    /// Starts to open the disk, this once by taking it over if told so.
+    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, take_over: bool, changed: Changed) -> Self {
         let opening = State::new(Phase::Opening { error: None }, None);
         let (sender, state) = watch::channel(opening);
         let stop = CancellationToken::new();
@@ -97,7 +97,10 @@ impl Runner {
         let (limit, limits) = watch::channel(config.limit);
         let worker = Worker {
             loaded,
-            config: config.clone(),
+            config: DiskConfig {
+                take_over: config.take_over || take_over,
+                ..config.clone()
+            },
             limit: limits,
             state: sender,
             changed,
@@ -173,7 +176,7 @@ struct Worker {
     config: DiskConfig,
     limit: watch::Receiver<LimitConfig>,
     state: watch::Sender<State>,
-    changed: Arc<Notify>,
+    changed: Changed,
     stop: CancellationToken,
     failed: Arc<FailedWrites>,
 }
@@ -206,7 +209,7 @@ impl Worker {
     fn publish(&self, mut state: State) {
         state.failed = self.failed.clone();
         self.state.send_replace(state);
-        self.changed.notify_one();
+        self.changed.send_replace(());
     }
 
     /// Opens the stack, as often as it takes. `None` if told to stop before.
@@ -226,7 +229,10 @@ impl Worker {
             if !known {
                 warn!(disk = %self.name(), "cannot be opened: {text}; trying again");
             }
-            self.publish(State::new(Phase::Opening { error: Some(text) }, None));
+            self.publish(State {
+                failure: Some(error.clone()),
+                ..State::new(Phase::Opening { error: Some(text) }, None)
+            });
             // Only a person can mend most errors: there is no hurry then, except that ownership of a dead owner ends
             // within a minute and that the network of a board comes up after its daemon.
             let hopeful = matches!(
@@ -276,16 +282,20 @@ impl Worker {
                 interruption = self.watch(stack) => interruption,
                 () = lost(device.as_ref()) => Interruption::DeviceLost,
             };
-            let phase = match &interruption {
-                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => Phase::Open,
+            let (phase, failure) = match &interruption {
+                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => (Phase::Open, None),
                 Interruption::Fenced(error) => {
                     error!(disk = %self.name(), "{error}");
-                    Phase::Fenced {
+                    let phase = Phase::Fenced {
                         error: error.to_string(),
-                    }
+                    };
+                    (phase, Some(StoreError::from(error.clone())))
                 }
             };
-            self.publish(State::new(phase, Some(stack.clone())));
+            self.publish(State {
+                failure,
+                ..State::new(phase, Some(stack.clone()))
+            });
             let taken_back = match (device, returned) {
                 (Some(device), Some(returned)) => {
                     let served = !matches!(interruption, Interruption::DeviceLost);
@@ -360,7 +370,7 @@ impl Worker {
         let size = stack.disk.properties().size;
         loop {
             let now = status.borrow_and_update().clone();
-            self.changed.notify_one();
+            self.changed.send_replace(());
             match now.health {
                 Health::Fenced { error } => return Interruption::Fenced(error),
                 Health::Unreachable { error, .. } => warn!(disk = %self.name(), "{error}"),

@@ -26,7 +26,7 @@ use crate::{
     api::Problem,
     app::App,
     appliance::Appliance,
-    mdns::Announcer,
+    mdns::{Alias, Announcer},
     page,
     tls::{Keeper, TlsError},
 };
@@ -95,8 +95,10 @@ impl Server {
                 .collect()
         };
         let (http_addresses, https_addresses) = (addresses(&http), addresses(&https));
+        let alias = Alias::default();
         let rules = Rules {
             app: app.clone(),
+            alias: alias.clone(),
             allowed_hosts: options.allowed_hosts.into(),
             https_port: https_addresses.first().map(SocketAddr::port),
             rates: Arc::new(rate::Rates::new(options.limits)),
@@ -131,7 +133,7 @@ impl Server {
         }
         let port = http_addresses.first().or(https_addresses.first()).map(SocketAddr::port);
         if let Some(port) = port.filter(|_| options.announce) {
-            match Announcer::open(port) {
+            match Announcer::open(port, alias) {
                 Ok(announcer) => {
                     chores.spawn(announcer.run(app.appliance.name(), house.stop.clone()));
                 }
@@ -167,7 +169,7 @@ impl Server {
 
     /// Who may do what: the claim code, and the board's button.
     #[must_use]
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &Arc<Access> {
         &self.app.access
     }
 
