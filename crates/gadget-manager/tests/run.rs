@@ -279,5 +279,6 @@ async fn of_two_managers_on_one_ceph_image_one_writes() {
     let successor = again.start(&["run"]);
     again.wait_for_status(&successor, "the server listens", serves).await;
     assert!(qemu_io(&again, "read -P 0x22 4k 4k").contains("read 4096/4096"));
-    assert!(successor.stop(PATIENCE).await.unwrap().success(), "{}", successor.log());
+    let status = successor.stop(PATIENCE).await.unwrap();
+    assert!(status.success(), "{status}\n{}", successor.log());
 }
