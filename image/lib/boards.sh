@@ -6,7 +6,7 @@ boards() { (cd "$REPOSITORY/board" && for folder in */; do echo "${folder%/}"; d
 # board_load NAME: sets the BOARD_ variables of its board.conf.
 board_load() {
     [[ -r $REPOSITORY/board/$1/board.conf ]] || die "there is no board $1" "There are: $(boards | xargs)"
-    BOARD=$1
+    export BOARD=$1
     # shellcheck source=../../board/orangepi-pc/board.conf
     . "$REPOSITORY/board/$1/board.conf"
 }

@@ -5,7 +5,7 @@ IMAGE=$REPOSITORY/image
 # All times in the image are this one: that of the last commit, unless SOURCE_DATE_EPOCH says otherwise.
 BUILD_TIME=${SOURCE_DATE_EPOCH:-$(git -C "$REPOSITORY" log -1 --format=%ct 2>/dev/null || echo 0)}
 IMAGE_VERSION=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$REPOSITORY/Cargo.toml")
-export SOURCE_DATE_EPOCH=$BUILD_TIME
+export IMAGE IMAGE_VERSION SOURCE_DATE_EPOCH=$BUILD_TIME
 
 # same_times FOLDER: everything in it gets the build's time.
 same_times() { find "$1" -exec touch --no-dereference --date="@$BUILD_TIME" {} +; }

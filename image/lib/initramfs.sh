@@ -5,7 +5,7 @@
 initramfs_make() {
     local tree=$WORK/initramfs module
     rm -rf "$tree"
-    mkdir -p "$tree"/{bin,dev,proc,sys,run,root,modules}
+    mkdir -p "$tree"/{bin,dev,proc,sys,run,system,modules}
     cp "$PACKAGES/root/usr/bin/busybox" "$tree/bin/busybox"
     install -m 755 "$IMAGE/initramfs/init" "$tree/init"
     kernel_modules "$IMAGE/initramfs/modules" | while read -r module; do

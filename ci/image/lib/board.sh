@@ -27,17 +27,17 @@ card_get() { mcopy -n -o -i "$CARD$CARD_FAT" "::$1" "$2" 2>/dev/null; }
 card_has() { mdir -b -i "$CARD$CARD_FAT" "::$1" >/dev/null 2>&1; }
 card_options() {
     # Four emulated cores without a clock of their own stall each other.
-    echo "options=mem=512M maxcpus=1 $*" >"$WORK/options.txt"
+    echo "options=mem=512M maxcpus=1 loglevel=1 $*" >"$WORK/options.txt"
     card_put "$WORK/options.txt" options.txt
 }
 
-# board_start: switches it on; returns at once. Sets VM_PID (wait_until tells of its end). BOARD_OPTIONS are QEMU's.
-BOARD_OPTIONS=()
+# board_start: switches it on; returns at once. Sets VM_PID (wait_until tells of its end). BOARD_CLOCK is when it
+# believes to be, if not now.
 board_start() {
     local network=(-nic user) pipe
     VM=$WORK/board
     mkdir -p "$VM"
-    [[ $BOARD_MACHINE != bpim2u ]] || network=(-nic user,model=gmac)
+    [[ $BOARD_MACHINE != bpim2u ]] || network=(-nic 'user,model=gmac')
     for pipe in in out; do rm -f "$VM/console.$pipe" && mkfifo "$VM/console.$pipe"; done
     : >"$VM/console.log"
     # Held open for writing here, so that the reader does not end before QEMU has begun.
@@ -46,7 +46,7 @@ board_start() {
     BOARD_READER=$!
     VM_BEGIN=$EPOCHREALTIME
     setpriv --pdeathsig KILL -- qemu-system-arm -machine "$BOARD_MACHINE" -nodefaults -no-reboot -display none \
-        -drive "file=$CARD,if=sd,format=raw" "${network[@]}" "${BOARD_OPTIONS[@]}" \
+        -drive "file=$CARD,if=sd,format=raw" "${network[@]}" -rtc "base=${BOARD_CLOCK:-utc}" \
         -chardev "pipe,id=console,path=$VM/console" -serial chardev:console \
         </dev/null >"$VM/qemu.log" 2>&1 &
     VM_PID=$!

@@ -8,7 +8,8 @@
 . "$REPOSITORY/ci/image/lib/board.sh"
 
 # Words for the kernel that the tests want: a shell on the console, and a USB host.
-FOR_TESTS=(cloud_stick.shell cloud_stick.modules=dummy_hcd,sd_mod,usb-storage)
+FOR_TESTS='cloud_stick.shell cloud_stick.modules=dummy_hcd,sd_mod,usb-storage'
+export FOR_TESTS
 
 # card_configure: a configuration with two LUNs, the page blob `films` and the image `local` on the card, with its secrets
 # and what the host's side needs, is put on the card.

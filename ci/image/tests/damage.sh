@@ -3,7 +3,7 @@
 # anew, and the event is kept; a clock that is far behind is set to the time of the build; SSH is off.
 
 card_new "$BOARD"
-card_options "${FOR_TESTS[@]}"
+card_options "$FOR_TESTS"
 printf '[[disk]]\nname = "a"\npaht = "/x"\n' >"$WORK/wrong.toml"
 card_put "$WORK/wrong.toml" gadget-manager.toml
 
@@ -19,7 +19,7 @@ expect_match 'the reason names the word and the line' "$(cat "$WORK/error.txt")"
 step 'a data partition full of noise, and a clock of 1999'
 # Past the table: not where the first start would make it anew by itself.
 head -c 256M /dev/urandom | dd of="$CARD" bs=512 seek=$DATA_START conv=notrunc status=none iflag=fullblock
-BOARD_OPTIONS=(-rtc base=1999-12-31T23:00:00)
+export BOARD_CLOCK=1999-12-31T23:00:00
 board_start
 board_up
 expect 'it is made anew' console_has 'cloud-stick: the data partition is made'

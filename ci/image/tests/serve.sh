@@ -13,7 +13,7 @@ LAST=400
 azurite_start
 blob_create films 64M
 card_new "$BOARD"
-card_options "${FOR_TESTS[@]}"
+card_options "$FOR_TESTS"
 card_configure
 board_start
 

@@ -4,7 +4,7 @@
 azurite_start
 blob_create films 64M
 card_new "$BOARD"
-card_options "${FOR_TESTS[@]}"
+card_options "$FOR_TESTS"
 card_configure
 board_start
 board_up

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What the owner put on the card's first partition (FAT, which every PC can write): a configuration, its secrets, a claim
-# code, a key for SSH. A configuration is taken only if gadget-manager can use it, and leaves the card then; if it cannot, a
+# What the owner put on the card's first partition (FAT, which every PC can write): a configuration, its secrets, a key for
+# SSH; and what scripts/flash put there. A configuration is taken only if gadget-manager can use it, and leaves the card then; if it cannot, a
 # text beside it says why. Taking is done in an order that a power cut may interrupt anywhere: the card's file goes last.
 
 CARD_FOLDER=/run/card
@@ -12,7 +12,8 @@ take_from_card() {
     fsck.fat -a "$CARD_CONFIGURATION" >/run/log/fsck.fat 2>&1
     mount -t vfat -o noatime,nosuid,nodev,noexec,umask=077,flush "$CARD_CONFIGURATION" "$CARD_FOLDER" || return
     [ ! -e "$CARD_FOLDER/gadget-manager.toml" ] || take_configuration
-    [ ! -e "$CARD_FOLDER/claim-code.txt" ] || take_claim_code
+    take_once claim-code.txt claim-code
+    take_once access-point.txt access-point
     take_ssh_keys
     umount "$CARD_FOLDER"
 }
@@ -20,7 +21,7 @@ take_from_card() {
 take_configuration() {
     new=/run/cloud-stick/new
     rm -rf "$new"
-    mkdir -p -m 700 "$new"
+    mkdir -m 700 "$new"
     for file in gadget-manager.toml secrets.toml; do
         [ ! -e "$CARD_FOLDER/$file" ] || (umask 077 && tr -d '\r' <"$CARD_FOLDER/$file" >"$new/$file")
     done
@@ -42,16 +43,17 @@ install_configuration() {
     rm -f "$CARD_FOLDER/secrets.toml" "$CARD_FOLDER/gadget-manager.toml" "$CARD_FOLDER/gadget-manager.error.txt"
 }
 
-# The code that scripts/flash printed: the daemon's, as long as the device has no owner.
-take_claim_code() {
-    code=/var/lib/cloud-stick/claim-code
-    [ ! -e "$code" ] || return 0
-    (umask 077 && head -n 1 "$CARD_FOLDER/claim-code.txt" | tr -d '\r' >"$code.new") && sync "$code.new" && mv "$code.new" "$code"
+# take_once CARD-FILE NAME: what scripts/flash gave this card alone, for the daemon, as long as it has nothing of the kind. It
+# stays on the card for whoever holds that.
+take_once() {
+    kept=/var/lib/cloud-stick/$2
+    if [ -e "$kept" ] || [ ! -e "$CARD_FOLDER/$1" ]; then return; fi
+    (umask 077 && head -c 200 "$CARD_FOLDER/$1" | tr -d '\r' >"$kept.new") && sync "$kept.new" && mv "$kept.new" "$kept"
 }
 
 # SSH is on exactly as long as there is a key on the card.
 take_ssh_keys() {
-    mkdir -p -m 700 /run/ssh
+    mkdir -m 700 /run/ssh
     rm -f /run/ssh/authorized_keys
     [ ! -e "$CARD_FOLDER/authorized_keys" ] || (umask 077 && tr -d '\r' <"$CARD_FOLDER/authorized_keys" >/run/ssh/authorized_keys)
 }

@@ -32,3 +32,4 @@ word() {
 CARD=$(cat /run/cloud-stick/card 2>/dev/null)
 CARD_CONFIGURATION=${CARD}p1
 CARD_DATA=${CARD}p4
+export CARD_CONFIGURATION CARD_DATA
