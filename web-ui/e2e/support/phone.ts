@@ -57,6 +57,18 @@ export async function testStore(page: Page): Promise<void> {
   await expect(page.getByRole('heading', { name: 'It works.' })).toBeVisible();
 }
 
+/** Makes a container, pool or folder of this kind and name in a store that was tested. */
+export async function makePlace(page: Page, label: string, name: string): Promise<void> {
+  const radio = page.getByRole('radio', { name: `New ${label}` });
+  await radio
+    .or(button(page, `New ${label}`))
+    .first()
+    .click();
+  await page.getByLabel(`Name of the new ${label}`).fill(name);
+  await button(page, 'Create').click();
+  await expect(page.getByRole('radio', { name, exact: true })).toBeChecked();
+}
+
 export async function keepStore(page: Page, place?: string): Promise<void> {
   if (place !== undefined) await page.getByRole('radio', { name: place, exact: true }).check();
   await button(page, 'Keep these settings').click();
