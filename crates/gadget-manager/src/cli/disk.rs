@@ -291,7 +291,7 @@ async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: boo
 }
 
 /// Asks for the image's name before something that cannot be undone.
-fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
+pub(super) fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
     use std::io::{IsTerminal, Write};
     if yes {
         return Ok(());

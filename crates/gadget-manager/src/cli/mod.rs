@@ -4,6 +4,7 @@ mod check;
 mod disk;
 mod doctor;
 mod format;
+mod live;
 pub(crate) mod nbd;
 mod output;
 mod run;
@@ -46,6 +47,30 @@ struct Arguments {
 enum Command {
     /// Serve the disks: USB gadget, NBD servers. Ends cleanly on SIGTERM, reloads on SIGHUP.
     Run,
+    /// Say how the running daemon is: stick, disks, page.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put the disk of a LUN back into the stick.
+    Insert(live::Unit),
+    /// Take the disk of a LUN out of the stick once everything is written; it stays out until it is inserted.
+    Eject {
+        #[command(flatten)]
+        unit: live::Unit,
+        /// Also if the USB host has locked it: what it has not written is lost.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show the code with which a phone claims this device while it has no owner.
+    ClaimCode,
+    /// Make the device forget its owner, sessions and tokens, as after a forgotten password. Disks and stores stay.
+    ForgetOwner {
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Say what is wrong with the configuration, with lines and remedies.
     Check {
         /// Print JSON.
@@ -106,6 +131,7 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::WriteOut { device } => crate::daemon::limits::write_out_here(device)
             .map_err(|error| anyhow::anyhow!("{}: {error}", device.display()).into()),
         Command::Run => {
+            crate::control::recover(&arguments.config).map_err(anyhow::Error::new)?;
             let loaded = config::load(&arguments.config)?;
             let log = logging(Some(&loaded), "info")?;
             block_on(run::run(loaded, log))
@@ -115,6 +141,15 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             let loaded = config::load(&arguments.config);
             logging(None, "error")?;
             block_on(doctor::doctor(loaded, *json))
+        }
+        Command::Status { .. }
+        | Command::Insert(_)
+        | Command::Eject { .. }
+        | Command::ClaimCode
+        | Command::ForgetOwner { .. } => {
+            let loaded = config::load(&arguments.config)?;
+            logging(None, "warn")?;
+            block_on(talk(&loaded, &arguments.command))
         }
         Command::Disk(command) => {
             let loaded = config::load(&arguments.config)?;
@@ -130,6 +165,19 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             logging(None, "info")?;
             block_on(nbd::nbd(loaded.as_ref(), options))
         }
+    }
+}
+
+/// Commands for the running daemon.
+async fn talk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Status { json } => live::status(loaded, *json).await,
+        Command::Insert(unit) => live::insert(loaded, unit).await,
+        Command::Eject { unit, force } => live::eject(loaded, unit, *force).await,
+        Command::ClaimCode => live::claim_code(loaded).await,
+        Command::ForgetOwner { yes } => live::forget_owner(loaded, *yes).await,
+        // The others need no daemon.
+        _ => Ok(()),
     }
 }
 

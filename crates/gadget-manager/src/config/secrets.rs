@@ -31,15 +31,21 @@ pub(crate) struct StoreSecrets {
 }
 
 impl StoreSecrets {
+    /// Those that are there, by their keys in the file.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &Zeroizing<String>)> {
+        let all = [
+            ("connection_string", &self.connection_string),
+            ("account_key", &self.account_key),
+            ("sas", &self.sas),
+            ("client_secret", &self.client_secret),
+        ];
+        all.into_iter()
+            .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        let all = [
-            &self.connection_string,
-            &self.account_key,
-            &self.sas,
-            &self.client_secret,
-        ];
-        all.into_iter().flatten().count()
+        self.given().count()
     }
 }
 

@@ -5,15 +5,12 @@ use std::{sync::Arc, time::Duration};
 use block::{BlockError, Health, store::StoreError};
 use export_ublk::UblkDevice;
 use serde::Serialize;
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    limits, lineage,
+    Changed, limits, lineage,
     medium::{Medium, Returned},
 };
 use crate::{
@@ -57,6 +54,8 @@ pub(crate) struct State {
     pub medium: Option<Arc<Medium>>,
     /// Why it has none although a LUN wants one.
     pub device_error: Option<String>,
+    /// What the last attempt to open it met, or what fenced it.
+    pub failure: Option<StoreError>,
 }
 
 impl State {
@@ -66,6 +65,7 @@ impl State {
             stack,
             medium: None,
             device_error: None,
+            failure: None,
         }
     }
 }
@@ -79,14 +79,17 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Starts to open the disk.
-    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, changed: Arc<Notify>) -> Self {
+    /// Starts to open the disk, this once by taking it over if told so.
+    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, take_over: bool, changed: Changed) -> Self {
         let opening = State::new(Phase::Opening { error: None }, None);
         let (sender, state) = watch::channel(opening);
         let stop = CancellationToken::new();
         let worker = Worker {
             loaded,
-            config: config.clone(),
+            config: DiskConfig {
+                take_over: config.take_over || take_over,
+                ..config.clone()
+            },
             state: sender,
             changed,
             stop: stop.clone(),
@@ -135,7 +138,7 @@ struct Worker {
     loaded: Arc<Loaded>,
     config: DiskConfig,
     state: watch::Sender<State>,
-    changed: Arc<Notify>,
+    changed: Changed,
     stop: CancellationToken,
 }
 
@@ -159,7 +162,7 @@ impl Worker {
 
     fn publish(&self, state: State) {
         self.state.send_replace(state);
-        self.changed.notify_one();
+        self.changed.send_replace(());
     }
 
     /// Opens the stack, as often as it takes. `None` if told to stop before.
@@ -179,7 +182,10 @@ impl Worker {
             if !known {
                 warn!(disk = %self.name(), "cannot be opened: {text}; trying again");
             }
-            self.publish(State::new(Phase::Opening { error: Some(text) }, None));
+            self.publish(State {
+                failure: Some(error.clone()),
+                ..State::new(Phase::Opening { error: Some(text) }, None)
+            });
             // Only a person can mend most errors: there is no hurry then, except that ownership of a dead owner ends
             // within a minute and that the network of a board comes up after its daemon.
             let hopeful = matches!(
@@ -228,16 +234,20 @@ impl Worker {
                 interruption = self.watch(stack) => interruption,
                 () = lost(device.as_ref()) => Interruption::DeviceLost,
             };
-            let phase = match &interruption {
-                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => Phase::Open,
+            let (phase, failure) = match &interruption {
+                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => (Phase::Open, None),
                 Interruption::Fenced(error) => {
                     error!(disk = %self.name(), "{error}");
-                    Phase::Fenced {
+                    let phase = Phase::Fenced {
                         error: error.to_string(),
-                    }
+                    };
+                    (phase, Some(StoreError::from(error.clone())))
                 }
             };
-            self.publish(State::new(phase, Some(stack.clone())));
+            self.publish(State {
+                failure,
+                ..State::new(phase, Some(stack.clone()))
+            });
             let taken_back = match (device, returned) {
                 (Some(device), Some(returned)) => self.take_back(device, returned).await,
                 _ => Ok(()),
@@ -316,7 +326,7 @@ impl Worker {
         let size = stack.disk.properties().size;
         loop {
             let now = status.borrow_and_update().clone();
-            self.changed.notify_one();
+            self.changed.send_replace(());
             match now.health {
                 Health::Fenced { error } => return Interruption::Fenced(error),
                 Health::Unreachable { error, .. } => warn!(disk = %self.name(), "{error}"),

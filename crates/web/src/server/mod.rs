@@ -165,7 +165,7 @@ impl Server {
 
     /// Who may do what: the claim code, and the board's button.
     #[must_use]
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &Arc<Access> {
         &self.app.access
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Lun {
     pub medium: Option<Arc<Medium>>,
     /// The host ejected it: it stays out until somebody on this side wants it in.
     pub ejected_by_host: bool,
+    /// Its owner took it out: the same.
+    pub ejected: bool,
     /// What failed last.
     pub error: Option<String>,
 }
@@ -76,7 +78,7 @@ impl Lun {
                 // Put there before, or by the daemon that was killed.
                 self.ejected_by_host = false;
             }
-            (Some(_), None) if self.ejected_by_host => return Ok(()),
+            (Some(_), None) if self.ejected_by_host || self.ejected => return Ok(()),
             (Some(medium), None) => {
                 gadget.insert(index, medium.path(), slot.is_read_only()).await?;
                 info!("LUN {index}: {} is in", slot.name.as_deref().unwrap_or_default());
@@ -102,6 +104,29 @@ impl Lun {
         }
         self.error = None;
         self.medium = wanted;
+        Ok(())
+    }
+
+    /// Whoever took the medium out: it belongs in again.
+    pub(super) fn want_in(&mut self) {
+        self.ejected_by_host = false;
+        self.ejected = false;
+    }
+
+    /// Takes the medium out for its owner, once everything is written.
+    pub(super) async fn take_out(
+        &mut self,
+        gadget: &MassStorageGadget,
+        index: usize,
+        force: Force,
+    ) -> Result<(), GadgetError> {
+        if let Some(medium) = &self.medium {
+            self.write_out(medium.path()).await;
+            gadget.eject(index, force).await?;
+            info!("LUN {index}: taken out by its owner");
+        }
+        self.medium = None;
+        self.ejected = true;
         Ok(())
     }
 

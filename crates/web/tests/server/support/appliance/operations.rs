@@ -52,6 +52,7 @@ impl Stores for Fake {
                 common: Vec::new(),
             },
             place_label: None,
+            place_field: None,
             formats: vec!["raw".to_owned()],
             snapshots: true,
             unavailable: None,
