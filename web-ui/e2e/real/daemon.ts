@@ -72,7 +72,7 @@ console = ""
 
   /** What is on its setup stick and serial console. */
   get claimCode(): string {
-    const record: unknown = JSON.parse(readFileSync(join(this.folder, 'state/access.json'), 'utf8'));
+    const record: unknown = JSON.parse(readFileSync(join(this.folder, 'state/web/access.json'), 'utf8'));
     const code = (record as { claim_code?: unknown }).claim_code;
     if (typeof code !== 'string') throw new Error('the device has no claim code');
     return code;

@@ -6,6 +6,10 @@ import { expect, type Page } from '@playwright/test';
 
 export const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
 
+/** What can be typed into, by its label: a way of the same name is a choice, and no field. */
+export const field = (page: Page, label: string) =>
+  page.getByLabel(label, { exact: true }).and(page.locator('input:not([type=radio]), textarea, select'));
+
 /** The title of the screen that is shown. */
 export async function expectScreen(page: Page, title: string): Promise<void> {
   await expect(page.getByRole('heading', { level: 1, name: title, exact: true })).toBeVisible();
@@ -49,7 +53,7 @@ export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
   if (await another.isVisible()) await another.check();
   await page.getByRole('radio', { name: wish.kind }).check();
   if (wish.way) await page.getByRole('radio', { name: wish.way, exact: true }).check();
-  for (const [label, value] of Object.entries(wish.values)) await page.getByLabel(label, { exact: true }).fill(value);
+  for (const [label, value] of Object.entries(wish.values)) await field(page, label).fill(value);
 }
 
 export async function testStore(page: Page): Promise<void> {

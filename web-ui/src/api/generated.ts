@@ -35,6 +35,11 @@ export interface components {
             /** @description The owner's new password, 8 to 128 characters. */
             password: components["schemas"]["Secret"];
         };
+        /** @description The code that claims the device. */
+        ClaimCode: {
+            /** @description The code, such as `K7WM-3XQA`. */
+            code: string;
+        };
         /** @description What time the device believes it is. */
         Clock: {
             /**
@@ -734,7 +739,10 @@ export interface components {
             code: components["schemas"]["ProblemCode"];
             /** @description A sentence in English that names the object. */
             detail: string;
-            /** @description The part of the request that is wrong, as a JSON pointer (RFC 6901) such as `/values/sas`. */
+            /**
+             * @description The part of the request that is wrong, as a JSON pointer (RFC 6901) into its body: `/values/sas` for settings of a
+             *     store, `/settings/values/sas` where they are a part of the request.
+             */
             field?: string | null;
             /** @description What it happened to: a disk, a store, an image. */
             object?: string | null;
@@ -876,6 +884,8 @@ export interface components {
             key: string;
             /** @description What it is called, in English. */
             label: string;
+            /** @description Key of the field that holds the place; there is one if there is `place_label`. */
+            place_field?: string | null;
             /** @description What its places are called (container, pool, folder), in English; nothing if it has none to choose from. */
             place_label?: string | null;
             /** @description Whether images have snapshots. */
