@@ -26,7 +26,7 @@ use crate::{
     api::Problem,
     app::App,
     appliance::Appliance,
-    mdns::Announcer,
+    mdns::{Alias, Announcer},
     page,
     tls::{Keeper, TlsError},
 };
@@ -94,8 +94,10 @@ impl Server {
                 .collect()
         };
         let (http_addresses, https_addresses) = (addresses(&http), addresses(&https));
+        let alias = Alias::default();
         let rules = Rules {
             app: app.clone(),
+            alias: alias.clone(),
             allowed_hosts: options.allowed_hosts.into(),
             https_port: https_addresses.first().map(SocketAddr::port),
             rates: Arc::new(rate::Rates::new(options.limits)),
@@ -130,7 +132,7 @@ impl Server {
         }
         let port = http_addresses.first().or(https_addresses.first()).map(SocketAddr::port);
         if let Some(port) = port.filter(|_| options.announce) {
-            match Announcer::open(port) {
+            match Announcer::open(port, alias) {
                 Ok(announcer) => {
                     chores.spawn(announcer.run(app.appliance.name(), house.stop.clone()));
                 }
