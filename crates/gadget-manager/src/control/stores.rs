@@ -18,8 +18,8 @@ use crate::{
     stack,
 };
 
-/// The name under which a store is tested that has none yet. No store can be called that.
-const UNNAMED: &str = "new store";
+/// The name under which a store is tested that has none yet.
+const UNNAMED: &str = "new-store";
 
 fn kind_of(settings: &StoreSettings, pointer: &str) -> Result<&'static dyn Kind> {
     kinds::by_key(&settings.r#type).ok_or_else(|| {
@@ -43,7 +43,7 @@ impl Control {
         let view = self.handle.view();
         let mut texts = self.keeper.texts().await?;
         // Only this store is tested: what else is wrong is no reason against it.
-        let known = name.unwrap_or("probe");
+        let known = name.unwrap_or(UNNAMED);
         let entry = filled.entry();
         let mut draft = Draft::only_secrets(&texts)?;
         draft.put_store(known, entry);
@@ -56,11 +56,8 @@ impl Control {
         loaded.config.run_dir = view.loaded.config.run_dir.clone();
         loaded.config.state_dir = view.loaded.config.state_dir.clone();
         let found = loaded.config.stores.iter().find(|store| store.name == known);
-        let mut config = found.cloned().ok_or_else(|| problem::internal("the store got lost"))?;
+        let config = found.cloned().ok_or_else(|| problem::internal("the store got lost"))?;
         let secrets = loaded.secrets.of(known);
-        if name.is_none() {
-            config.name = UNNAMED.to_owned();
-        }
         debug_assert!(kind.is(&config.kind));
         Ok(Trial {
             loaded,

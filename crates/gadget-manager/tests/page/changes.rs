@@ -133,17 +133,24 @@ async fn a_crash_in_the_middle_of_a_change_leaves_one_whole_configuration() {
         }})
     };
     phone.put("/stores/cloud", azure("first")).await.ok();
-    let path = |name: &str| device.home.join(name).display().to_string();
-    let paths = [".gadget-manager.toml.pending", "secrets.toml", "gadget-manager.toml"].map(path);
-    for (call, when, expected) in [
-        ("rename", 1, "first"),
-        ("rename", 2, "other"),
-        ("rename", 3, "other"),
-        ("unlink", 1, "other"),
-    ] {
+    // strace knows a rename by the old name, which is that of the file that is written aside.
+    let renamed = [
+        "..gadget-manager.toml.pending.new",
+        ".secrets.toml.new",
+        ".gadget-manager.toml.new",
+    ];
+    let record = ".gadget-manager.toml.pending";
+    let cases = [
+        ("rename", 1, &renamed[..], "first"),
+        ("rename", 2, &renamed, "other"),
+        ("rename", 3, &renamed, "other"),
+        ("unlink", 1, &[record], "other"),
+    ];
+    for (call, when, names, expected) in cases {
         device.stop().await;
         let mut arguments = vec!["-f".to_owned(), "-qq".to_owned()];
-        arguments.extend(paths.iter().flat_map(|path| ["-P".to_owned(), path.clone()]));
+        let path = |name: &str| device.home.join(name).display().to_string();
+        arguments.extend(names.iter().flat_map(|name| ["-P".to_owned(), path(name)]));
         let inject = format!("inject={call}:signal=SIGKILL:when={when}");
         arguments.extend(["-e".to_owned(), format!("trace={call}"), "-e".to_owned(), inject]);
         device.start_under(&program::locate("strace"), &arguments).await;
@@ -158,7 +165,7 @@ async fn a_crash_in_the_middle_of_a_change_leaves_one_whole_configuration() {
             secrets.contains(&format!("c2lnbmF0dXJl{expected}")),
             "{call} {when}: settings and secrets differ"
         );
-        assert!(!device.home.join(".gadget-manager.toml.pending").exists());
+        assert!(!device.home.join(record).exists());
         phone.put("/stores/cloud", azure("first")).await.ok();
     }
 }

@@ -149,7 +149,7 @@ async fn wrong_keys_and_signatures_are_found_before_they_are_kept() {
     );
     let nobody = settings(
         "account_key",
-        json!({"account": "x", "account_key": "eA==", "endpoint": "http://127.0.0.1:1/x", "allow_http": true}),
+        json!({"account": "mine", "account_key": "eA==", "endpoint": "http://127.0.0.1:1/mine", "allow_http": true}),
     );
     let found = probe(&phone, &nobody).await;
     assert_eq!(bad(&found), ["connection"], "{found:#}");
