@@ -171,11 +171,14 @@ impl stick::Device for Device {
 }
 
 fn facts(control: &Control) -> Facts {
-    let loaded = control.handle.view().loaded.clone();
+    let state_dir = control.handle.view().loaded.config.state_dir.clone();
+    // Not in one expression: a name that is borrowed cannot change, and looking at the addresses may find another one.
+    let addresses = control.addresses();
+    let name = control.name().borrow().to_string();
     Facts {
-        name: control.name().borrow().to_string(),
-        addresses: control.addresses(),
+        name,
+        addresses,
         claim_code: control.claim_code().map(Zeroizing::new),
-        last_log: std::fs::read_to_string(last_log(&loaded.config.state_dir)).ok(),
+        last_log: std::fs::read_to_string(last_log(&state_dir)).ok(),
     }
 }

@@ -27,8 +27,8 @@ use crate::daemon::{
     usb::Slot,
 };
 
-/// Name of its kernel device. No disk of a configuration can have it: it is no name.
-const NAME: &str = "setup stick";
+/// Name of its kernel device and of what is in the LUN.
+const NAME: &str = "setup-stick.volume";
 /// What a host calls the volume.
 const LABEL: &str = "SETUP";
 /// Pause before something that failed is tried again.
