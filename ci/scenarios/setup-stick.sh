@@ -56,7 +56,7 @@ expect_not "anything was executed" stick test -e /tmp/executed
 step "a configuration without one is used"
 stick mkdir -p /data/disks
 stick truncate -s 64M /data/disks/films
-{ toml_files films && toml_luns films; } | tv sh -c 'cat >/mnt/tv/gadget-manager.toml'
+{ toml_files films && toml_luns films; } | vm_pipe sh -c 'cat >/mnt/tv/gadget-manager.toml'
 eject_setup
 report_says 'The device is set up'
 expect "the configuration is the one that was dropped" stick grep -q '"films"' "$CONFIG"

@@ -103,6 +103,7 @@ test('the set-up goes on after a reload at each step', async ({ page, real, clou
   await phone.expectScreen(page, 'Name');
   await page.reload();
   await phone.nameDevice(page, 'kitchen');
+  await phone.expectScreen(page, 'Network');
   await page.reload();
   await phone.skipNetwork(page);
   await phone.fillStore(page, azure(cloud.connectionString()));
@@ -115,7 +116,9 @@ test('the set-up goes on after a reload at each step', async ({ page, real, clou
   await page.reload();
   await phone.chooseNewImage(page, 'films');
   await page.reload();
+  const begun = page.waitForResponse((answer) => answer.url().endsWith('/images') && answer.status() === 202);
   await phone.button(page, 'Make my stick').click();
+  await begun;
   await page.reload();
   await phone.expectScreen(page, 'Plug it in');
   await expect(page.getByText('Your stick is ready')).toBeVisible();

@@ -1,4 +1,4 @@
-import { Cable, near } from '../real/cable.ts';
+import { near } from '../real/cable.ts';
 import { expect, test } from '../real/test.ts';
 import * as phone from '../support/phone.ts';
 
@@ -19,8 +19,7 @@ test('the phone loses the device in the middle, and goes on', async ({ page, rea
   await phone.expectScreen(page, 'half-typed');
 });
 
-test('the device loses the cloud in the middle, and says so until it is back', async ({ page, real, cloud }) => {
-  const cable = await Cable.to(cloud.port);
+test('the device loses the cloud in the middle, and says so until it is back', async ({ page, cable, real, cloud }) => {
   await real.claimed(page, password);
   await page.goto(`${real.home}/#/setup/store`);
   const wish = {
@@ -41,7 +40,6 @@ test('the device loses the cloud in the middle, and says so until it is back', a
   await expect(page.getByText('Your stick is ready')).toBeVisible();
   await page.goto(`${real.home}/#/disks/films`);
   await expect(page.getByText('Online')).toBeVisible();
-  await cable.remove();
 });
 
 test('a session ends with the password of another browser', async ({ page, real, browser }) => {

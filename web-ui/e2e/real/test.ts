@@ -1,9 +1,13 @@
 /** Tests of a phone before a real device and a real cloud. */
 import { Azurite } from './azurite.ts';
+import { Cable } from './cable.ts';
 import { Daemon } from './daemon.ts';
 import { test as page } from '../support/test.ts';
 
 interface Fixtures {
+  /** Between the device and the cloud, where the cloud is asked for at its near end. To be named before the device, which ends
+   * first then: it writes out what it has. */
+  cable: Cable;
   /** A device as new; another one for each test. */
   real: Daemon;
 }
@@ -23,6 +27,11 @@ export const test = page.extend<Fixtures, Shared>({
     },
     { scope: 'worker' },
   ],
+  cable: async ({ cloud }, use) => {
+    const cable = await Cable.to(cloud.port);
+    await use(cable);
+    await cable.remove();
+  },
   // eslint-disable-next-line no-empty-pattern
   real: async ({}, use, info) => {
     const daemon = await Daemon.start();

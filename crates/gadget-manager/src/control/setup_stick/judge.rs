@@ -13,6 +13,10 @@ use crate::config;
 /// Said after a success: how to get from here to the stick.
 const NEXT: &str = "Eject this stick once more, and the one with your disks takes its place.";
 
+/// Said after a configuration without anything to see.
+const EMPTY: &str = "The configuration is in use, but no disk is in the stick: add [[disk]] and [[gadget.lun]] and drop it again, \
+                     or go on with your phone.";
+
 /// Uses what was dropped. The second part says whether the device is set up now.
 pub(super) async fn take(control: &Control, dropped: &Dropped) -> (Report, bool) {
     let Some(configuration) = &dropped.configuration else {
@@ -47,9 +51,15 @@ pub(super) async fn take(control: &Control, dropped: &Dropped) -> (Report, bool)
         .await
     {
         Ok(applied) => {
-            let mut report = all(dropped, Outcome::Taken, &format!("The device is set up. {NEXT}"), "");
+            let done = super::is_set_up(&control.handle.view().loaded.config);
+            let summary = if done {
+                format!("The device is set up. {NEXT}")
+            } else {
+                EMPTY.to_owned()
+            };
+            let mut report = all(dropped, Outcome::Taken, &summary, "");
             detail(&mut report, &configuration.name, applied.warnings.join("\n"));
-            (report, true)
+            (report, done)
         }
         Err(problem) => {
             let remedy = problem.remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default();
