@@ -14,11 +14,13 @@ console = ""
 TOML
 stick_start
 
-# mount_setup: waits for the setup stick to be in, and mounts it.
+# mount_setup: waits for the setup stick to be in, and mounts it. A kernel that has just seen a medium come may still be
+# reading its partition table.
 mount_setup() {
     disk=$(tv_wait_disk 0)
-    wait_until 60 "the partition of the setup stick" tv sh -c 'blockdev --rereadpt "$1" 2>/dev/null; test -b "${1}1"' sh "$disk"
-    tv_mount "${disk}1"
+    wait_until 60 "the setup stick to be mounted" tv sh -c '
+        blockdev --rereadpt "$1" 2>/dev/null
+        mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
 }
 
 # eject_setup: as a person does it.
