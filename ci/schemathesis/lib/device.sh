@@ -67,10 +67,10 @@ field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])
 # The owner's part, as the page does it: claim, a token, a disk in the store.
 device_claim() {
     local code
-    code=$(field claim_code <"$HOME_OF_DEVICE/state/access.json")
+    code=$(field claim_code <"$HOME_OF_DEVICE/state/web/access.json")
     CSRF=$(api POST /claim "{\"code\": \"$code\", \"password\": \"four words in a row\"}" | field csrf_token)
     # shellcheck disable=SC2034 # used by run
-    TOKEN=$(api POST /tokens '{"name": "schemathesis", "read_only": false}' | field token)
+    TOKEN=$(api POST /tokens '{"name": "schemathesis", "read_only": false}' | field secret)
     api POST /stores/card/images '{"name": "films", "size": 67108864, "filesystem": {"type": "fat", "label": "FILMS", "table": "mbr"}}' >/dev/null
     device_wait "the image" test -s "$HOME_OF_DEVICE/images/films"
     device_wait "the task" device_idle
