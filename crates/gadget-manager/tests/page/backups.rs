@@ -15,9 +15,9 @@ fn cloud() -> Value {
 
 async fn back_up(phone: &Phone, body: Value) -> Vec<u8> {
     let request = phone.request(Method::POST, "/configuration/backup", Some(body));
-    let answer = request.send().await.unwrap();
+    let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
-    answer.bytes().await.unwrap().to_vec()
+    answer.bytes().await.expect("a file").to_vec()
 }
 
 fn base64(data: &[u8]) -> String {

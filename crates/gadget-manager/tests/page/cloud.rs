@@ -16,10 +16,10 @@ async fn probe(phone: &Phone, settings: &Value) -> Value {
 }
 
 fn bad(probe: &Value) -> Vec<&str> {
-    let findings = probe["findings"].as_array().unwrap().iter();
+    let findings = probe["findings"].as_array().expect("findings").iter();
     findings
         .filter(|finding| finding["verdict"] == "bad")
-        .map(|finding| finding["check"].as_str().unwrap())
+        .map(|finding| finding["check"].as_str().expect("a name"))
         .collect()
 }
 

@@ -74,7 +74,7 @@ async fn told(phone: &Phone) -> String {
         told.push_str(&phone.get(path).await.text);
     }
     let backup = phone.request(Method::POST, "/configuration/backup", Some(json!({})));
-    told + &backup.send().await.unwrap().text().await.unwrap()
+    told + &backup.send().await.expect("an answer").text().await.expect("a file")
 }
 
 #[tokio::test(flavor = "multi_thread")]
