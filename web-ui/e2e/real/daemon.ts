@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 
 import { Cable, near } from './cable.ts';
-import { freePort, Program } from './process.ts';
+import { freePort, Program, until } from './process.ts';
 
 const repository = new URL('../../..', import.meta.url).pathname;
 
@@ -20,6 +20,7 @@ function program(): string {
 
 export class Daemon {
   #program: Program | undefined;
+  #csrf = '';
 
   private constructor(
     readonly folder: string,
@@ -85,9 +86,29 @@ console = ""
 
   /** Claims it for the browser of this page, by the API. */
   async claimed(page: Page, password: string): Promise<void> {
-    const data = { code: this.claimCode, password };
-    const claim = await page.request.post(`${this.home}/api/v1/claim`, { data });
-    if (!claim.ok()) throw new Error(`the claim was answered with ${claim.status()}: ${await claim.text()}`);
+    const session = await this.send(page, 'POST', '/claim', { code: this.claimCode, password });
+    this.#csrf = (session as { csrf_token: string }).csrf_token;
+  }
+
+  /** Makes a disk in a folder of it, by the API. */
+  async withDisk(page: Page, name: string): Promise<void> {
+    const values = { folder: `${this.folder}/disks` };
+    await this.send(page, 'PUT', '/stores/card', { type: 'file', way: 'folder', values });
+    const filesystem = { type: 'fat', label: 'FILMS', table: 'mbr' };
+    const image = { name, size: 2 ** 28, filesystem };
+    const { task } = (await this.send(page, 'POST', '/stores/card/images', image)) as { task: number };
+    await until('the image', async () => {
+      const { state } = (await this.send(page, 'GET', `/tasks/${task}`)) as { state: string };
+      return state === 'succeeded';
+    });
+    await this.send(page, 'POST', '/disks', { name, store: 'card', image: name, read_only: false, insert: true });
+  }
+
+  private async send(page: Page, method: string, path: string, data?: unknown): Promise<unknown> {
+    const headers = { 'x-csrf-token': this.#csrf };
+    const answer = await page.request.fetch(`${this.home}/api/v1${path}`, { method, headers, data });
+    if (!answer.ok()) throw new Error(`${method} ${path} was answered with ${answer.status()}: ${await answer.text()}`);
+    return answer.json();
   }
 
   /** What it said. */
