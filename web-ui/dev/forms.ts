@@ -7,6 +7,7 @@ export const storeTypes: StoreType[] = [
     label: 'Azure page blobs',
     about: 'A storage account at Microsoft Azure.',
     place_label: 'Container',
+    place_field: 'container',
     formats: ['raw', 'vhd'],
     snapshots: true,
     form: {
@@ -109,6 +110,7 @@ export const storeTypes: StoreType[] = [
     label: 'Ceph RBD',
     about: 'A Ceph cluster of your own.',
     place_label: 'Pool',
+    place_field: 'pool',
     formats: ['raw'],
     snapshots: true,
     form: {
@@ -170,6 +172,7 @@ export const storeTypes: StoreType[] = [
     label: 'S3 bucket',
     about: 'Objects at Amazon or elsewhere.',
     place_label: 'Bucket',
+    place_field: 'bucket',
     formats: ['raw'],
     snapshots: false,
     form: { ways: [], common: [] },

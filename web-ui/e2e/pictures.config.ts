@@ -10,6 +10,6 @@ export default defineConfig({
   workers: 2,
   timeout: 120_000,
   reporter: [['list']],
-  ...(webServer ? { webServer } : {}),
-  use: { baseURL, launchOptions: browser },
+  webServer: webServer(),
+  use: { baseURL: baseURL(), launchOptions: browser },
 });

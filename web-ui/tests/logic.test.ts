@@ -80,10 +80,10 @@ test('fields begin with their default', () => {
 });
 
 test('the place of a store is found in its form', () => {
-  const type = { place_label: 'Pool' } as StoreType;
+  const type = { place_label: 'Pool', place_field: 'pool' } as StoreType;
   const pool = field('pool', { type: 'text', max_length: 9 });
   expect(placeField(type, [...fields, pool])).toBe(pool);
-  expect(placeField({ ...type, place_label: null }, [pool])).toBeUndefined();
+  expect(placeField({ ...type, place_label: null, place_field: null }, [pool])).toBeUndefined();
 });
 
 test('slots move within their list', () => {

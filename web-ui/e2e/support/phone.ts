@@ -6,6 +6,10 @@ import { expect, type Page } from '@playwright/test';
 
 export const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
 
+/** What can be typed into, by its label: a way of the same name is a choice, and no field. */
+export const field = (page: Page, label: string) =>
+  page.getByLabel(label, { exact: true }).and(page.locator('input:not([type=radio]), textarea, select'));
+
 /** The title of the screen that is shown. */
 export async function expectScreen(page: Page, title: string): Promise<void> {
   await expect(page.getByRole('heading', { level: 1, name: title, exact: true })).toBeVisible();
@@ -49,12 +53,24 @@ export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
   if (await another.isVisible()) await another.check();
   await page.getByRole('radio', { name: wish.kind }).check();
   if (wish.way) await page.getByRole('radio', { name: wish.way, exact: true }).check();
-  for (const [label, value] of Object.entries(wish.values)) await page.getByLabel(label, { exact: true }).fill(value);
+  for (const [label, value] of Object.entries(wish.values)) await field(page, label).fill(value);
 }
 
 export async function testStore(page: Page): Promise<void> {
   await button(page, 'Test').click();
   await expect(page.getByRole('heading', { name: 'It works.' })).toBeVisible();
+}
+
+/** Makes a container, pool or folder of this kind and name in a store that was tested. */
+export async function makePlace(page: Page, label: string, name: string): Promise<void> {
+  const radio = page.getByRole('radio', { name: `New ${label}` });
+  await radio
+    .or(button(page, `New ${label}`))
+    .first()
+    .click();
+  await page.getByLabel(`Name of the new ${label}`).fill(name);
+  await button(page, 'Create').click();
+  await expect(page.getByRole('radio', { name, exact: true })).toBeChecked();
 }
 
 export async function keepStore(page: Page, place?: string): Promise<void> {

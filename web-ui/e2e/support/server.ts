@@ -1,9 +1,6 @@
-/** Where the page under test is: a real device, or the built page with the device in memory behind it. */
+/** Where the page under test is: the built page with the device in memory behind it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-
-/** Address of a real device, from the environment. */
-export const deviceUrl = process.env.CLOUD_STICK_URL;
 
 /** Binds random ports below the ephemeral range, which nobody's outgoing connection takes, until one is free. */
 const findPort = `
@@ -22,18 +19,16 @@ export function port(): string {
   return (process.env.PAGE_PORT ??= execFileSync(process.execPath, ['-e', findPort]).toString().trim());
 }
 
-export const baseURL = deviceUrl ?? `http://127.0.0.1:${port()}`;
+export const baseURL = (): string => `http://127.0.0.1:${port()}`;
 
-/** The built page; without the device's address only. */
-export const webServer = deviceUrl
-  ? undefined
-  : {
-      command: `npx vite preview --host 127.0.0.1 --strictPort --port ${port()}`,
-      url: baseURL,
-      cwd: new URL('../..', import.meta.url).pathname,
-      reuseExistingServer: false,
-      timeout: 120_000,
-    };
+/** The built page. */
+export const webServer = () => ({
+  command: `npx vite preview --host 127.0.0.1 --strictPort --port ${port()}`,
+  url: baseURL(),
+  cwd: new URL('../..', import.meta.url).pathname,
+  reuseExistingServer: false,
+  timeout: 120_000,
+});
 
 const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
 if (!existsSync(chromium)) {

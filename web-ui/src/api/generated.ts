@@ -812,6 +812,11 @@ export interface components {
              */
             expires: string;
         };
+        /** @description Whether the setup stick is shown. */
+        SetupStick: {
+            /** @description Whether the host sees it, instead of the disks. */
+            shown: boolean;
+        };
         /** @description A password for a session. */
         SignIn: {
             /** @description The owner's password. */

@@ -35,6 +35,14 @@ class SessionState {
     }
   }
 
+  /** Whether the device does not answer here any more. Where it answers over HTTPS only, the page is loaded from there. */
+  async hasMoved(): Promise<boolean> {
+    return access.hello().then(
+      () => false,
+      (error: unknown) => error instanceof Failure && error.lost,
+    );
+  }
+
   /** A session began, or has a new token. */
   enter(session: Session): void {
     setCsrfToken(session.csrf_token);

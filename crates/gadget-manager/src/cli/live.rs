@@ -114,6 +114,15 @@ pub(super) async fn eject(loaded: &Loaded, unit: &Unit, force: bool) -> Result<(
         .map(drop)
 }
 
+/// Shows the setup stick instead of the disks, or no longer.
+pub(super) async fn setup_stick(loaded: &Loaded, shown: bool) -> Result<(), Failure> {
+    let body = json!({ "shown": shown });
+    Daemon::of(loaded)?
+        .ask(reqwest::Method::PUT, "/usb/setup-stick", Some(body))
+        .await
+        .map(drop)
+}
+
 /// Prints the code that claims the device.
 pub(super) async fn claim_code(loaded: &Loaded) -> Result<(), Failure> {
     let answer = Daemon::of(loaded)?

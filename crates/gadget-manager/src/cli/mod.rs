@@ -66,6 +66,13 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Show the USB host a small stick with the page's address and, while the device has no owner, its claim code; files for
+    /// the set-up can be dropped on it. It goes when the host ejects it.
+    SetupStick {
+        /// Show the disks again.
+        #[arg(long)]
+        end: bool,
+    },
     /// Show the code with which a phone claims this device while it has no owner.
     ClaimCode,
     /// Make the device forget its owner, sessions and tokens, as after a forgotten password. Disks and stores stay.
@@ -135,7 +142,7 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             .map_err(|error| anyhow::anyhow!("{}: {error}", device.display()).into()),
         Command::Run => {
             crate::control::recover(&arguments.config).map_err(anyhow::Error::new)?;
-            let loaded = config::load(&arguments.config)?;
+            let loaded = config::load(&arguments.config).inspect_err(run::remember)?;
             let log = logging(Some(&loaded), "info")?;
             let threads = FILE_THREADS * local_disks(&loaded) + OTHER_THREADS;
             block_on_with(threads, run::run(loaded, log))
@@ -149,6 +156,7 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Status { .. }
         | Command::Insert(_)
         | Command::Eject { .. }
+        | Command::SetupStick { .. }
         | Command::ClaimCode
         | Command::ForgetOwner { .. } => {
             let loaded = config::load(&arguments.config)?;
@@ -193,6 +201,7 @@ async fn talk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
         Command::Status { json } => live::status(loaded, *json).await,
         Command::Insert(unit) => live::insert(loaded, unit).await,
         Command::Eject { unit, force } => live::eject(loaded, unit, *force).await,
+        Command::SetupStick { end } => live::setup_stick(loaded, !*end).await,
         Command::ClaimCode => live::claim_code(loaded).await,
         Command::ForgetOwner { yes } => live::forget_owner(loaded, *yes).await,
         // The others need no daemon.

@@ -14,7 +14,7 @@ use std::{
 
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use model::Config;
-pub(crate) use parse::parse;
+pub(crate) use parse::{default_state_dir, parse};
 pub(crate) use quantity::ByteSize;
 pub(crate) use secrets::{Secrets, StoreSecrets};
 pub(crate) use validate::{Verdict, validate};

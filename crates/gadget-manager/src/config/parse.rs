@@ -41,7 +41,8 @@ fn default_name() -> Spanned<String> {
     Spanned::new(0..0, "cloud-stick".to_owned())
 }
 
-fn default_state_dir() -> PathBuf {
+/// Where state is kept unless the configuration says otherwise.
+pub(crate) fn default_state_dir() -> PathBuf {
     "/var/lib/cloud-stick".into()
 }
 

@@ -10,7 +10,7 @@
 //! | `NetworkControl` | `network.rs` | |
 //! | `Configuration` | `configuration/` | one task changes it, whole or not at all |
 //!
-//! `server.rs` opens the page, `setup.rs` is for a device without an owner.
+//! `server.rs` opens the page, `setup.rs` is for a device without an owner, `setup_stick/` shows a host how to set it up.
 
 mod configuration;
 mod doors;
@@ -24,11 +24,13 @@ mod problem;
 mod secrets;
 mod server;
 mod setup;
+mod setup_stick;
 mod stick;
 mod stores;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use web::access::Access;
 
@@ -36,6 +38,7 @@ use configuration::Keeper;
 pub(crate) use configuration::recover;
 use doors::Doors;
 pub(crate) use server::socket;
+pub(crate) use setup_stick::last_log;
 
 use crate::{daemon::Handle, logging::Recent};
 
@@ -48,6 +51,8 @@ pub(crate) struct Control {
     doors: Arc<Mutex<Doors>>,
     /// Who may do what; known once the page is open.
     access: OnceLock<Arc<Access>>,
+    /// Somebody wants to see the setup stick.
+    setup_asked: watch::Sender<bool>,
 }
 
 /// Everything of it that runs.
@@ -70,11 +75,13 @@ impl Control {
             state,
             doors,
             access: OnceLock::new(),
+            setup_asked: watch::Sender::new(false),
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(control.state.clone().keep(control.handle.clone(), stop.clone()));
         tasks.spawn(control.clone().hide_secrets(stop.clone()));
         tasks.spawn(setup::tell(control.clone(), stop.clone()));
+        tasks.spawn(setup_stick::keep(control.clone(), stop.clone()));
         tasks.spawn(server::serve(control, stop.clone()));
         tasks.close();
         Running { stop, tasks }

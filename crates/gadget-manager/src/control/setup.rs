@@ -31,7 +31,6 @@ impl Control {
     /// # Errors
     ///
     /// What is wrong with it. Nothing has changed then.
-    #[allow(dead_code, reason = "for the setup stick")]
     pub(crate) async fn apply_dropped_configuration(
         &self,
         text: &str,

@@ -103,6 +103,11 @@ impl Stick for Control {
         self.keeper.change("units of the stick changed", edit).await
     }
 
+    async fn show_setup_stick(&self, shown: bool) -> Result<()> {
+        self.setup_asked.send_replace(shown);
+        Ok(())
+    }
+
     async fn insert(&self, lun: usize) -> Result<()> {
         let stick = self.stick()?;
         stick

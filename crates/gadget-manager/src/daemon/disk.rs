@@ -64,7 +64,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(phase: Phase, stack: Option<Arc<Stack>>) -> Self {
+    pub(crate) fn new(phase: Phase, stack: Option<Arc<Stack>>) -> Self {
         Self {
             phase,
             stack,

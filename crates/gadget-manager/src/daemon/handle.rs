@@ -21,6 +21,8 @@ pub(super) enum Command {
     Suspend(String, oneshot::Sender<()>),
     /// Open it again.
     Resume(String),
+    /// Show something else than what is configured, or no longer.
+    Setup(Option<usb::Slot>, oneshot::Sender<()>),
 }
 
 /// What putting a configuration in force did.
@@ -158,6 +160,11 @@ impl Handle {
         suspended
     }
 
+    /// Has the stick show something else than what is configured, or no longer.
+    pub(crate) async fn show_setup(&self, slot: Option<usb::Slot>) {
+        self.tell(|reply| Command::Setup(slot, reply)).await;
+    }
+
     async fn tell(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
         let (reply, answer) = oneshot::channel();
         if self.commands.send(command(reply)).await.is_ok() {
@@ -199,6 +206,11 @@ impl Daemon {
             Command::Suspend(disk, reply) => {
                 *self.suspended.entry(disk.clone()).or_default() += 1;
                 self.restart(&disk, false).await;
+                tell(self);
+                let _ = reply.send(());
+            }
+            Command::Setup(slot, reply) => {
+                self.show_setup(slot).await;
                 tell(self);
                 let _ = reply.send(());
             }

@@ -9,9 +9,10 @@ mod handle;
 mod leftovers;
 pub(crate) mod limits;
 pub(crate) mod lineage;
-mod medium;
+pub(crate) mod medium;
 mod reload;
 pub(crate) mod servers;
+mod setup;
 mod status;
 pub(crate) mod usb;
 
@@ -48,6 +49,8 @@ pub(crate) struct Daemon {
     usb: Option<usb::Runner>,
     /// Disks that somebody wants to stay closed, and how many do.
     suspended: BTreeMap<String, usize>,
+    /// What the stick shows instead of what is configured.
+    setup: Option<setup::Setup>,
     changed: Changed,
     log: Logging,
 }
@@ -111,6 +114,7 @@ impl Daemon {
             servers: Vec::new(),
             usb: None,
             suspended: BTreeMap::new(),
+            setup: None,
             changed,
             log,
         };
@@ -121,13 +125,8 @@ impl Daemon {
         for server in &loaded.config.nbd {
             daemon.start_server(server);
         }
-        if loaded.config.gadget.is_some() {
-            daemon.usb = Some(usb::Runner::start(
-                loaded.clone(),
-                daemon.slots(),
-                daemon.changed.clone(),
-            ));
-        } else {
+        daemon.start_usb();
+        if daemon.usb.is_none() {
             tokio::spawn(usb::remove_leftovers());
         }
         daemon.sweep();
@@ -162,6 +161,9 @@ impl Daemon {
 
     /// What is to be in each LUN.
     fn slots(&self) -> Vec<usb::Slot> {
+        if let Some(setup) = &self.setup {
+            return vec![setup.slot.clone()];
+        }
         let Some(gadget) = &self.loaded.config.gadget else {
             return Vec::new();
         };
@@ -179,6 +181,7 @@ impl Daemon {
                     state,
                     read_only: usb::is_read_only(&self.loaded.config, lun),
                     removable: usb::is_removable(lun),
+                    ejected: None,
                 }
             })
             .collect()

@@ -107,7 +107,7 @@ impl Daemon {
             .gadget
             .as_ref()
             .map(|gadget| usb::gadget_config(&self.loaded.config, gadget));
-        let pulled = self.usb.take_if(|_| old_shape != new_shape);
+        let pulled = self.usb.take_if(|_| old_shape != new_shape && self.setup.is_none());
         let replugged = pulled.is_some();
         if let Some(usb) = pulled {
             usb.stop().await;
@@ -158,10 +158,7 @@ impl Daemon {
         }
         match &self.usb {
             Some(usb) => usb.set_slots(self.slots()),
-            None if loaded.config.gadget.is_some() => {
-                self.usb = Some(usb::Runner::start(loaded.clone(), self.slots(), self.changed.clone()));
-            }
-            None => {}
+            None => self.start_usb(),
         }
     }
 }

@@ -35,4 +35,4 @@ pub use secret::Secret;
 pub use settings::{Applied, Backup, Confirmation, Restore, Version};
 pub use store::{NewPlace, Place, Probe, ProbeRequest, Store, StoreSettings, StoreType};
 pub use task::{Progress, Task, TaskKind, TaskResult, TaskStarted, TaskState, Unit};
-pub use usb::{Eject, Identity, IdentityChange, Lun, LunSettings, Medium, Speed, Usb, UsbState};
+pub use usb::{Eject, Identity, IdentityChange, Lun, LunSettings, Medium, SetupStick, Speed, Usb, UsbState};

@@ -9,7 +9,7 @@ use super::{
     names::LunPath,
 };
 use crate::{
-    api::{Applied, Eject, IdentityChange, LunSettings, Usb},
+    api::{Applied, Eject, IdentityChange, LunSettings, SetupStick, Usb},
     app::App,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn closed() -> OpenApiRouter<App> {
         .routes(routes!(usb))
         .routes(routes!(set_identity))
         .routes(routes!(set_luns))
+        .routes(routes!(show_setup_stick))
         .routes(routes!(insert))
         .routes(routes!(eject))
 }
@@ -48,6 +49,21 @@ async fn set_luns(State(app): State<App>, Input(luns): Input<Vec<LunSettings>>) 
     carry::change(&app, |app| async move { app.appliance.set_luns(luns).await })
         .await
         .map(Json)
+}
+
+/// Shows the host a small stick with the device's address, on which files for its set-up can be dropped, instead of the disks;
+/// or the disks again. It goes by itself when the host ejects it and has left nothing new.
+#[utoipa::path(put, path = "/usb/setup-stick", tag = "usb", request_body = SetupStick, responses(
+    (status = 204, description = "The host sees it soon."),
+    SignedIn, WithBody, Carried,
+))]
+async fn show_setup_stick(State(app): State<App>, Input(stick): Input<SetupStick>) -> Answer<StatusCode> {
+    carry::change(
+        &app,
+        |app| async move { app.appliance.show_setup_stick(stick.shown).await },
+    )
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Puts the disk of a unit back in.

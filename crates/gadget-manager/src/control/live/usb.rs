@@ -68,8 +68,9 @@ fn luns(view: &View, report: &Report) -> Vec<Lun> {
     configured
         .enumerate()
         .map(|(index, lun)| {
-            let known = report.luns.get(index);
             let disk = lun.disk.as_ref().map(|disk| disk.get_ref().clone());
+            // The setup stick may be there instead.
+            let known = report.luns.get(index).filter(|known| known.disk == disk);
             Lun {
                 medium: medium(disk.is_some(), known),
                 settings: LunSettings {

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use gadget::{Force, GadgetError, MassStorageGadget};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::info;
 
 use crate::daemon::{
@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     pub read_only: bool,
     /// The medium may be missing.
     pub removable: bool,
+    /// Poked when the host has ejected the medium and everything is written. Whoever waits for that puts another one in.
+    pub ejected: Option<Arc<Notify>>,
 }
 
 impl Slot {
@@ -103,6 +105,7 @@ impl Lun {
                 gadget.eject(index, Force::Yes).await?;
                 info!("LUN {index}: empty");
             }
+            (None, None) if slot.ejected.is_some() => self.want_in(),
             (None, None) => {}
         }
         self.error = None;

@@ -362,6 +362,9 @@ impl Worker {
                 lun.error = Some(format!("not everything was written: {problem}"));
             }
         }
+        if let Some(ejected) = self.current.get(index).and_then(|slot| slot.ejected.as_ref()) {
+            ejected.notify_one();
+        }
     }
 
     async fn handle(&mut self, event: Result<GadgetEvent, broadcast::error::RecvError>) {

@@ -145,6 +145,10 @@ impl Stick for Fake {
         Ok(self.apply())
     }
 
+    async fn show_setup_stick(&self, _: bool) -> Result<()> {
+        Ok(())
+    }
+
     async fn insert(&self, lun: usize) -> Result<()> {
         if lun == 0 {
             return Ok(());
