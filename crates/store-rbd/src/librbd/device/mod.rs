@@ -24,10 +24,15 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
+    closing,
     image::{Image, Share},
     ownership::{self, Owned},
 };
-use crate::{config::check_size, error::RbdError, monitor::Monitor};
+use crate::{
+    config::check_size,
+    error::{EBLOCKLISTED, RbdError},
+    monitor::Monitor,
+};
 
 /// How long closing a lost disk waits for the requests that librbd still has.
 const LOST_PATIENCE: Duration = Duration::from_secs(5);
@@ -102,6 +107,9 @@ impl Inner {
         if matches!(error, BlockError::Fenced { .. }) && self.monitor.fenced(error.clone()) {
             error!(disk = %self.name, %error, "fenced");
             self.fence.notify_waiters();
+            // What librbd still has ends by that, and nothing of it lives on when the process ends.
+            let image = self.image.clone();
+            closing::spawn(move || drop(image.close()));
         }
         error
     }
@@ -146,7 +154,10 @@ impl Inner {
     ) -> Result<T> {
         let inner = self.clone();
         let thread = spawn_blocking(move || {
-            let result = work(&inner.image);
+            let result = match inner.image.using() {
+                Some(_open) => work(&inner.image),
+                None => Err(RbdError::from_errno(&inner.name, doing, EBLOCKLISTED)),
+            };
             drop(held);
             result
         });
@@ -176,9 +187,9 @@ impl Inner {
         };
         let inner = self.clone();
         let thread = spawn_blocking(move || {
-            let result = match &inner.mode {
-                Mode::Owner { generation, .. } => ownership::give_up(&inner.image, *generation),
-                Mode::Reader => inner.image.close(),
+            let result = match (&inner.mode, inner.monitor.fence()) {
+                (Mode::Owner { generation, .. }, None) => ownership::give_up(&inner.image, *generation),
+                _ => inner.image.close(),
             };
             drop(all);
             result
