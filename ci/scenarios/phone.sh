@@ -3,13 +3,14 @@
 # sends; the TV finds a stick that is formatted.
 
 azurite_start
-port=$(free_port)
-VM_FORWARD=$port-:8080 vm_start
+port=0
+free_port port
+VM_PORTS=$port vm_start
 stick_config <<TOML
 name = "kitchen"
 
 [web]
-http = ["0.0.0.0:8080"]
+http = ["0.0.0.0:$port"]
 https = []
 allowed_hosts = ["127.0.0.1"]
 announce = false

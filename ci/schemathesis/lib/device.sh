@@ -12,7 +12,7 @@ device_start() {
     HOME_OF_DEVICE=$(mktemp -d "${TMPDIR:-/tmp}/schemathesis.XXXXXX")
     DEVICE_LOG=$TARGET/test-logs/schemathesis-daemon.log
     mkdir -p "$TARGET/test-logs" "$HOME_OF_DEVICE"/{etc,state,run,images}
-    port=$(free_port)
+    free_port port
     DEVICE=http://127.0.0.1:$port
     cat >"$HOME_OF_DEVICE/etc/gadget-manager.toml" <<TOML
 state_dir = "$HOME_OF_DEVICE/state"

@@ -14,7 +14,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{self, Loaded, model::LogFormat},
+    config::{
+        self, Loaded,
+        model::{DiskConfig, LogFormat, StoreKind},
+    },
     exit::Failure,
     logging,
 };
@@ -141,7 +144,8 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             crate::control::recover(&arguments.config).map_err(anyhow::Error::new)?;
             let loaded = config::load(&arguments.config).inspect_err(run::remember)?;
             let log = logging(Some(&loaded), "info")?;
-            block_on(run::run(loaded, log))
+            let threads = FILE_THREADS * local_disks(&loaded) + OTHER_THREADS;
+            block_on_with(threads, run::run(loaded, log))
         }
         Command::Doctor { json } => {
             // A doctor must help with a broken configuration as well.
@@ -176,6 +180,21 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
+/// What one local disk may keep busy at most (`store-file` does so many requests at once), and room beside it for the look-up of
+/// names and for sums: a disk on a dead network file system must not stop the others.
+const FILE_THREADS: usize = 16;
+const OTHER_THREADS: usize = 16;
+
+/// Disks whose requests are system calls on files.
+fn local_disks(loaded: &Loaded) -> usize {
+    let is_local = |disk: &DiskConfig| {
+        let store = disk.store.as_ref().map(|store| store.get_ref());
+        let kind = loaded.config.stores.iter().find(|known| Some(&known.name) == store);
+        disk.path.is_some() || kind.is_some_and(|store| matches!(store.kind, StoreKind::File(_)))
+    };
+    loaded.config.disks.iter().filter(|disk| is_local(disk)).count()
+}
+
 /// Commands for the running daemon.
 async fn talk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
     match command {
@@ -191,10 +210,14 @@ async fn talk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on_with(FILE_THREADS + OTHER_THREADS, work)
+}
+
+fn block_on_with(threads: usize, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // File I/O and slow kernel writes only; more threads cost memory that a small board does not have.
-        .max_blocking_threads(32)
+        // There only while they are busy.
+        .max_blocking_threads(threads)
         .thread_keep_alive(Duration::from_secs(30))
         .build()
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;

@@ -109,6 +109,8 @@ pub(crate) enum StoreKind {
     File(FileStoreConfig),
     /// `type = "azure"`: page blobs in a container.
     Azure(Box<store_azure::AzureConfig>),
+    /// `type = "rbd"`: images in a Ceph pool.
+    Rbd(Box<store_rbd::RbdConfig>),
 }
 
 /// The keys of a store of type `file`.
@@ -307,20 +309,35 @@ impl Default for LunConfig {
 impl StoreConfig {
     /// What is wrong with the secrets for this store.
     pub(crate) fn lacks(&self, secrets: &Secrets) -> Option<Problem> {
-        let StoreKind::Azure(_) = self.kind else { return None };
         let name = &self.name;
-        let (message, remedy) = match secrets.of(name).count() {
-            1 => return None,
-            0 => (
-                format!("store \"{name}\" has no secret"),
-                format!("put connection_string, account_key, sas or client_secret into [store.{name}]"),
-            ),
-            _ => (
+        let given = secrets.of(name);
+        let problem = |message: String, remedy: String| Some(Problem::whole_file(message, remedy));
+        match &self.kind {
+            StoreKind::File(_) => None,
+            StoreKind::Azure(_) => match given.azure() {
+                1 => None,
+                0 => problem(
+                    format!("store \"{name}\" has no secret"),
+                    format!("put connection_string, account_key, sas or client_secret into [store.{name}]"),
+                ),
+                _ => problem(
+                    format!("store \"{name}\" has several secrets"),
+                    "leave one of them".to_owned(),
+                ),
+            },
+            StoreKind::Rbd(_) if given.key.is_some() && given.keyring.is_some() => problem(
                 format!("store \"{name}\" has several secrets"),
-                "leave one of them".to_owned(),
+                "leave `key` or `keyring`".to_owned(),
             ),
-        };
-        Some(Problem::whole_file(message, remedy))
+            // Without a secret there may be a keyring file.
+            StoreKind::Rbd(rbd) => match rbd.access(given.rbd().as_ref()) {
+                Ok(_) => None,
+                Err(error) => problem(
+                    format!("store \"{name}\": {error}"),
+                    "see docs/stores/rbd.md".to_owned(),
+                ),
+            },
+        }
     }
 }
 

@@ -51,10 +51,11 @@ fn default_run_dir() -> PathBuf {
 }
 
 /// Keys that people put into the configuration but that belong into the file of secrets.
-const SECRET_KEYS: [&str; 6] = [
+const SECRET_KEYS: [&str; 7] = [
     "connection_string",
     "account_key",
     "key",
+    "keyring",
     "sas",
     "client_secret",
     "secret",
@@ -114,17 +115,18 @@ fn store(text: &str, table: Spanned<Table>) -> Result<StoreConfig, Problem> {
         )),
     };
     let name = take("name", "add name = \"…\", which disks then refer to")?;
-    let kind = take("type", "add type = \"file\" or type = \"azure\"")?;
+    let kind = take("type", "add type = \"file\", \"azure\" or \"rbd\"")?;
     let kind = match kind.as_str() {
         "file" => StoreKind::File(settings(text, &section, table)?),
         "azure" => StoreKind::Azure(Box::new(settings(text, &section, table)?)),
+        "rbd" => StoreKind::Rbd(Box::new(settings(text, &section, table)?)),
         other => {
             let message = format!("there is no store of type \"{other}\"");
             return Err(Problem::at(
                 text,
                 key_span(text, &section, "type"),
                 message,
-                "use \"file\" or \"azure\"",
+                "use \"file\", \"azure\" or \"rbd\"",
             ));
         }
     };

@@ -191,6 +191,11 @@ impl Judge<'_> {
             {
                 problem(format!("store \"{}\": {error}", store.name), "see docs/stores/azure.md");
             }
+            if let StoreKind::Rbd(rbd) = &store.kind
+                && let Err(error) = rbd.validate()
+            {
+                problem(format!("store \"{}\": {error}", store.name), "see docs/stores/rbd.md");
+            }
             if let StoreKind::File(file) = &store.kind
                 && !file.folder.is_absolute()
             {

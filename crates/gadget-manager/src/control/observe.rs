@@ -41,8 +41,8 @@ impl State {
         })
     }
 
-    /// Looks at everything now.
-    fn refresh(&self) {
+    /// Looks at everything now: whoever changed something is told only when others can see it.
+    pub(super) fn refresh(&self) {
         let live = self.builder.lock().unwrap_or_else(PoisonError::into_inner).build();
         self.name.send_if_modified(|name| {
             let differs = **name != *live.device.name;

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use block::{BlockError, Health, store::StoreError};
-use export_ublk::UblkDevice;
+use block::{BlockError, Health, Status, store::StoreError};
+use export_ublk::{FailedWrites, UblkDevice};
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,10 @@ use super::{
     medium::{Medium, Returned},
 };
 use crate::{
-    config::{Loaded, model::DiskConfig},
+    config::{
+        Loaded,
+        model::{DiskConfig, LimitConfig},
+    },
     stack::{self, Stack},
 };
 
@@ -54,6 +57,8 @@ pub(crate) struct State {
     pub medium: Option<Arc<Medium>>,
     /// Why it has none although a LUN wants one.
     pub device_error: Option<String>,
+    /// What its hosts wrote and the store did not take, since the daemon's start.
+    pub failed: Arc<FailedWrites>,
     /// What the last attempt to open it met, or what fenced it.
     pub failure: Option<StoreError>,
 }
@@ -65,6 +70,7 @@ impl State {
             stack,
             medium: None,
             device_error: None,
+            failed: Arc::default(),
             failure: None,
         }
     }
@@ -73,6 +79,9 @@ impl State {
 /// Runs one disk.
 pub(crate) struct Runner {
     config: DiskConfig,
+    /// Room in the page cache when the disk has no limit of speed.
+    dirty: u64,
+    limit: watch::Sender<LimitConfig>,
     state: watch::Receiver<State>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), BlockError>>,
@@ -84,18 +93,24 @@ impl Runner {
         let opening = State::new(Phase::Opening { error: None }, None);
         let (sender, state) = watch::channel(opening);
         let stop = CancellationToken::new();
+        let dirty = loaded.config.ublk.dirty.0;
+        let (limit, limits) = watch::channel(config.limit);
         let worker = Worker {
             loaded,
             config: DiskConfig {
                 take_over: config.take_over || take_over,
                 ..config.clone()
             },
+            limit: limits,
             state: sender,
             changed,
             stop: stop.clone(),
+            failed: Arc::default(),
         };
         Self {
             config,
+            dirty,
+            limit,
             state,
             stop,
             task: tokio::spawn(worker.run()),
@@ -112,11 +127,33 @@ impl Runner {
         &self.config
     }
 
+    /// Changes the limits of speed from now on. Returns when what is dirty in the page cache is no more than the new speed
+    /// can write out in time.
+    pub(crate) async fn set_limit(&mut self, limit: LimitConfig) {
+        if limit == self.config.limit {
+            return;
+        }
+        let slower =
+            dirty_limit(&self.config, &limit, self.dirty) < dirty_limit(&self.config, &self.config.limit, self.dirty);
+        self.config.limit = limit;
+        self.limit.send_replace(limit);
+        let state = self.state.borrow().clone();
+        if let Some(medium) = &state.medium {
+            limits::limit_dirty_pages(medium.path(), dirty_limit(&self.config, &limit, self.dirty));
+            if slower && let Err(problem) = limits::write_out(medium.path(), self.config.deadline()).await {
+                warn!(disk = %self.config.name.get_ref(), "not everything is written before it gets slower: {problem}");
+            }
+        }
+        if let Some(stack) = &state.stack {
+            stack.set_limits(&limit);
+        }
+    }
+
     /// Takes back the kernel device, flushes, closes.
     ///
     /// # Errors
     ///
-    /// That of the last flush: what was written since the one before may be lost.
+    /// Something that was written to its kernel device is lost, now or earlier.
     pub(crate) async fn stop(self) -> Result<(), BlockError> {
         self.stop.cancel();
         let name = self.config.name.get_ref();
@@ -137,9 +174,11 @@ enum Interruption {
 struct Worker {
     loaded: Arc<Loaded>,
     config: DiskConfig,
+    limit: watch::Receiver<LimitConfig>,
     state: watch::Sender<State>,
     changed: Changed,
     stop: CancellationToken,
+    failed: Arc<FailedWrites>,
 }
 
 impl Worker {
@@ -153,14 +192,22 @@ impl Worker {
         let result = self.serve(&stack).await;
         self.publish(State::new(Phase::Closed, None));
         let closed = stack.close().await;
-        result.and(closed)
+        result.and(closed).and(self.all_written())
+    }
+
+    /// # Errors
+    ///
+    /// A write failed at any time: whoever wrote may have been told so, or not.
+    fn all_written(&self) -> Result<(), BlockError> {
+        lost_text(&self.failed).map_or(Ok(()), |text| Err(BlockError::io(self.name(), text)))
     }
 
     fn name(&self) -> &str {
         self.config.name.get_ref()
     }
 
-    fn publish(&self, state: State) {
+    fn publish(&self, mut state: State) {
+        state.failed = self.failed.clone();
         self.state.send_replace(state);
         self.changed.send_replace(());
     }
@@ -213,6 +260,7 @@ impl Worker {
 
     /// Keeps the disk and its kernel device until told to stop.
     async fn serve(&self, stack: &Arc<Stack>) -> Result<(), BlockError> {
+        let mut result = Ok(());
         loop {
             let device = if self.wants_device() {
                 self.start_device(stack).await
@@ -249,11 +297,15 @@ impl Worker {
                 ..State::new(phase, Some(stack.clone()))
             });
             let taken_back = match (device, returned) {
-                (Some(device), Some(returned)) => self.take_back(device, returned).await,
+                (Some(device), Some(returned)) => {
+                    let served = !matches!(interruption, Interruption::DeviceLost);
+                    self.take_back(device, returned, served).await
+                }
                 _ => Ok(()),
             };
+            result = result.and(taken_back);
             match interruption {
-                Interruption::Stop => return taken_back,
+                Interruption::Stop => return result,
                 Interruption::Resized(size) => info!(disk = %self.name(), "has a new size: {size} bytes"),
                 Interruption::DeviceLost => {
                     error!(disk = %self.name(), "its kernel device was stopped by somebody else; making it anew");
@@ -261,7 +313,7 @@ impl Worker {
                 }
                 Interruption::Fenced(_) => {
                     self.stop.cancelled().await;
-                    return Ok(());
+                    return result;
                 }
             }
         }
@@ -276,15 +328,19 @@ impl Worker {
             max_io: ublk.max_io.0 as u32,
             deadline: self.config.deadline(),
             state_dir: run_dir.join("ublk"),
+            failed: self.failed.clone(),
             identity: lineage::mark(run_dir, self.name(), &stack.image, stack.generation),
             ..export_ublk::Options::default()
         };
         let mut pause = RETRY.0;
         let mut last = String::new();
+        let mut status = stack.disk.status();
         loop {
             match UblkDevice::start(self.name(), stack.disk.clone(), options.clone()).await {
                 Ok(device) => {
-                    limits::limit_dirty_pages(device.path(), self.dirty_limit());
+                    let limit = *self.limit.borrow();
+                    let dirty = dirty_limit(&self.config, &limit, self.loaded.config.ublk.dirty.0);
+                    limits::limit_dirty_pages(device.path(), dirty);
                     return Some(device);
                 }
                 Err(error) => {
@@ -303,20 +359,8 @@ impl Worker {
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
                 () = self.stop.cancelled() => return None,
+                _ = status.wait_for(|now: &Status| matches!(now.health, Health::Fenced { .. })) => return None,
             }
-        }
-    }
-
-    /// How much may be dirty in the page cache: no more than can be written out within half a deadline, as far as the
-    /// speed is known. What a flush cannot write in time fails, and with it what the host believes to be written.
-    fn dirty_limit(&self) -> u64 {
-        let seconds = self.config.deadline().as_secs().max(2) / 2;
-        let rate = self.config.limit.write_bytes.map_or(0, |rate| rate.0);
-        let configured = self.loaded.config.ublk.dirty.0;
-        if rate == 0 {
-            configured
-        } else {
-            configured.min(rate.saturating_mul(seconds))
         }
     }
 
@@ -351,15 +395,47 @@ impl Worker {
     /// # Errors
     ///
     /// Not everything could be written out.
-    async fn take_back(&self, device: UblkDevice, returned: Returned) -> Result<(), BlockError> {
+    async fn take_back(&self, device: UblkDevice, returned: Returned, served: bool) -> Result<(), BlockError> {
         if !returned.wait(RETURN_TIME).await {
             warn!(disk = %self.name(), "{} is still in a LUN", device.path().display());
         }
-        device.remove().await.map_err(|error| {
+        // By a process of its own, so that removing has nothing left to wait for in this one (`limits::write_out`).
+        let written = if served {
+            limits::write_out(device.path(), self.config.deadline() * 3 / 2).await
+        } else {
+            Ok(())
+        };
+        let removed = device.remove().await.map_err(|error| {
             error!(disk = %self.name(), "{error}");
             BlockError::io(self.name(), error.to_string())
-        })
+        });
+        removed.and(written.map_err(|error| {
+            error!(disk = %self.name(), "not everything was written: {error}");
+            BlockError::io(self.name(), format!("not everything was written: {error}"))
+        }))
     }
+}
+
+/// How much may be dirty in the page cache: no more than can be written out within half a deadline, as far as the speed is
+/// known. What a flush cannot write in time fails, and with it what the host believes to be written.
+fn dirty_limit(config: &DiskConfig, limit: &LimitConfig, configured: u64) -> u64 {
+    let seconds = config.deadline().as_secs().max(2) / 2;
+    match limit.write_bytes.map_or(0, |rate| rate.0) {
+        0 => configured,
+        rate => configured.min(rate.saturating_mul(seconds)),
+    }
+}
+
+/// What is lost, in words; `None` if nothing is.
+pub(crate) fn lost_text(failed: &FailedWrites) -> Option<String> {
+    (failed.requests() > 0).then(|| {
+        format!(
+            "{} writes of {} bytes in all did not reach the store; what the host wrote last may be missing: let the host check \
+             its file system",
+            failed.requests(),
+            failed.bytes()
+        )
+    })
 }
 
 /// Returns when a kernel device is not served any more; never without one.

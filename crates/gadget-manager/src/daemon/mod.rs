@@ -8,7 +8,7 @@ pub(crate) mod disk;
 mod handle;
 mod leftovers;
 pub(crate) mod limits;
-mod lineage;
+pub(crate) mod lineage;
 pub(crate) mod medium;
 mod reload;
 pub(crate) mod servers;

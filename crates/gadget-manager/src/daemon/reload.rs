@@ -57,6 +57,12 @@ impl Daemon {
             .filter(|(_, runner)| !self.keeps(&old, runner))
             .map(|(name, _)| name.clone())
             .collect();
+        for disk in &loaded.config.disks {
+            let name = disk.name.get_ref();
+            if let Some(runner) = self.disks.get_mut(name).filter(|_| !outdated.contains(name)) {
+                runner.set_limit(disk.limit).await;
+            }
+        }
         let replugged = self.stop_outdated(&old.config, &outdated).await;
         self.start_missing(&loaded, None);
         self.sweep();
@@ -72,7 +78,7 @@ impl Daemon {
         self.changed.send_replace(());
     }
 
-    /// Whether a disk can go on as it is. Its limits are set to the new ones if so.
+    /// Whether a disk can go on as it is, but for its limits.
     fn keeps(&self, old: &Loaded, runner: &disk::Runner) -> bool {
         let before = runner.config();
         let Some(now) = self.loaded.config.disks.iter().find(|disk| disk.name == before.name) else {
@@ -88,13 +94,7 @@ impl Daemon {
             && in_a_lun(&old.config, before) == in_a_lun(&self.loaded.config, now)
             && !matches!(state.phase, disk::Phase::Fenced { .. });
         // A disk that is still being opened takes up what is new (a corrected key) only when started again.
-        match state.stack {
-            Some(stack) if same => {
-                stack.set_limits(&now.limit);
-                true
-            }
-            _ => false,
-        }
+        same && state.stack.is_some()
     }
 
     /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks. Says

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use block::store::{ImageRef, SharedStore, StoreError};
 use store_azure::{AzureSecret, AzureStore, Secret};
 use store_file::FileStore;
+use store_rbd::RbdStore;
 
 use super::owner;
 use crate::config::{
@@ -52,6 +53,13 @@ pub(crate) fn build(loaded: &Loaded, config: &StoreConfig) -> Result<SharedStore
             let owner = owner::identity(&loaded.config.state_dir);
             Ok(Arc::new(
                 AzureStore::new((**azure).clone(), &secret)?.with_identity(owner),
+            ))
+        }
+        StoreKind::Rbd(rbd) => {
+            let secret = loaded.secrets.of(name).rbd();
+            let owner = owner::identity(&loaded.config.state_dir);
+            Ok(Arc::new(
+                RbdStore::new((**rbd).clone(), secret.as_ref())?.with_identity(owner),
             ))
         }
     }

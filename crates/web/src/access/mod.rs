@@ -32,8 +32,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use attempts::Patience;
 pub(crate) use caller::{Caller, Identity, Local, Owner};
+pub(crate) use clock::earliest;
 pub use clock::{Clock, SystemClock};
-pub(crate) use guard::{authorise, identify};
+pub(crate) use guard::{authorise, identify, still_permit};
 pub use password::Costs;
 pub(crate) use peer::Peer;
 pub(crate) use record::write_aside;

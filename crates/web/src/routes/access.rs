@@ -69,8 +69,8 @@ async fn claim(
     let made = app.access.claim(peer, claim.code, claim.password).await?;
     tracing::info!(%peer, "the device was claimed");
     if let Some(name) = claim.name {
-        let appliance = app.appliance.clone();
-        if let Err(failure) = super::carry::change(async move { appliance.rename(&name).await }).await {
+        let renamed = super::carry::change(&app, |app| async move { app.appliance.rename(&name).await }).await;
+        if let Err(failure) = renamed {
             tracing::warn!(?failure, "the device keeps its name");
         }
     }
@@ -188,7 +188,7 @@ async fn claim_code(State(app): State<App>, _: Local) -> Answer<Json<ClaimCode>>
     SignedIn, Carried,
 ))]
 async fn forget_owner(State(app): State<App>, _: Local) -> Answer<StatusCode> {
-    super::carry::change(async move { app.forget_owner().await }).await?;
+    super::carry::change(&app, |app| async move { app.forget_owner().await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -35,7 +35,7 @@ async fn usb(State(app): State<App>) -> Json<Usb> {
     SignedIn, WithBody, Carried,
 ))]
 async fn set_identity(State(app): State<App>, Input(change): Input<IdentityChange>) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.set_identity(change).await })
+    carry::change(&app, |app| async move { app.appliance.set_identity(change).await })
         .await
         .map(Json)
 }
@@ -46,7 +46,7 @@ async fn set_identity(State(app): State<App>, Input(change): Input<IdentityChang
     SignedIn, WithBody, Carried,
 ))]
 async fn set_luns(State(app): State<App>, Input(luns): Input<Vec<LunSettings>>) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.set_luns(luns).await })
+    carry::change(&app, |app| async move { app.appliance.set_luns(luns).await })
         .await
         .map(Json)
 }
@@ -58,7 +58,11 @@ async fn set_luns(State(app): State<App>, Input(luns): Input<Vec<LunSettings>>) 
     SignedIn, WithBody, Carried,
 ))]
 async fn show_setup_stick(State(app): State<App>, Input(stick): Input<SetupStick>) -> Answer<StatusCode> {
-    carry::change(async move { app.appliance.show_setup_stick(stick.shown).await }).await?;
+    carry::change(
+        &app,
+        |app| async move { app.appliance.show_setup_stick(stick.shown).await },
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -68,7 +72,7 @@ async fn show_setup_stick(State(app): State<App>, Input(stick): Input<SetupStick
     SignedIn, Carried,
 ))]
 async fn insert(State(app): State<App>, At(path): At<LunPath>) -> Answer<StatusCode> {
-    carry::change(async move { app.appliance.insert(path.lun).await }).await?;
+    carry::change(&app, |app| async move { app.appliance.insert(path.lun).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -78,6 +82,10 @@ async fn insert(State(app): State<App>, At(path): At<LunPath>) -> Answer<StatusC
     SignedIn, WithBody, Carried,
 ))]
 async fn eject(State(app): State<App>, At(path): At<LunPath>, Input(eject): Input<Eject>) -> Answer<StatusCode> {
-    carry::change(async move { app.appliance.eject(path.lun, eject.force).await }).await?;
+    carry::change(
+        &app,
+        |app| async move { app.appliance.eject(path.lun, eject.force).await },
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ mod redirect;
 mod router;
 mod timed;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -58,6 +58,7 @@ pub struct Server {
     /// Listeners and what goes on beside them.
     chores: TaskTracker,
     connections: TaskTracker,
+    finish: Duration,
 }
 
 impl Server {
@@ -150,6 +151,7 @@ impl Server {
             stop: house.stop,
             chores,
             connections: house.connections,
+            finish: options.limits.finish,
         })
     }
 
@@ -192,7 +194,8 @@ impl Server {
         self.keeper.as_ref().map(|keeper| keeper.certificate())
     }
 
-    /// Lets nobody in any more, ends streams and tasks, and waits a little for requests under way.
+    /// Lets nobody in any more, ends streams and those tasks that can be cancelled, waits a little for requests under way,
+    /// and longer for changes and the other tasks: half of one would be worse than all of it or nothing.
     pub async fn stop(self) {
         self.stop.cancel();
         self.app.events.stop();
@@ -200,7 +203,11 @@ impl Server {
         self.chores.wait().await;
         self.connections.close();
         self.connections.wait().await;
-        self.app.tasks.stop().await;
+        self.app.changes.close();
+        let finish = async { tokio::join!(self.app.changes.wait(), self.app.tasks.stop()) };
+        if tokio::time::timeout(self.finish, finish).await.is_err() {
+            tracing::warn!("the server stops in the middle of a change");
+        }
     }
 }
 

@@ -30,7 +30,9 @@ impl Configuration for Control {
             draft.set_name(&new);
             Ok(())
         };
-        self.keeper.change_surely(format!("called {name}"), edit).await
+        let applied = self.keeper.change_surely(format!("called {name}"), edit).await;
+        self.state.refresh();
+        applied
     }
 
     async fn versions(&self) -> Result<Vec<Version>> {
@@ -40,7 +42,9 @@ impl Configuration for Control {
     }
 
     async fn go_back(&self, version: u64) -> Result<Applied> {
-        self.keeper.go_back(version).await
+        let applied = self.keeper.go_back(version).await;
+        self.state.refresh();
+        applied
     }
 
     async fn backup(&self, backup: Backup) -> Result<BackupFile> {
@@ -76,7 +80,9 @@ impl Configuration for Control {
                 None => Ok(()),
             }
         };
-        self.keeper.change("restored from a back-up", edit).await
+        let applied = self.keeper.change("restored from a back-up", edit).await;
+        self.state.refresh();
+        applied
     }
 
     async fn doctor(&self, report: Report<'_>) -> Result<Vec<Finding>> {
@@ -94,6 +100,7 @@ impl Configuration for Control {
 
     async fn factory_reset(&self) -> Result<()> {
         self.keeper.clear().await?;
+        self.state.refresh();
         let identity = self.handle.view().loaded.config.state_dir.join("owner-id");
         match tokio::fs::remove_file(&identity).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -110,7 +110,7 @@ impl Kind for File {
     fn describe_store(&self, kind: &StoreKind) -> String {
         match kind {
             StoreKind::File(file) => format!("folder {}", file.folder.display()),
-            StoreKind::Azure(_) => String::new(),
+            _ => String::new(),
         }
     }
 }

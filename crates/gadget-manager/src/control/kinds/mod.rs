@@ -5,6 +5,7 @@
 
 mod azure;
 mod file;
+mod rbd;
 mod values;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use crate::config::{
 };
 
 /// All of them, in the order in which the page shows them.
-pub(super) const KINDS: [&dyn Kind; 2] = [&azure::Azure, &file::File];
+pub(super) const KINDS: [&dyn Kind; 3] = [&azure::Azure, &rbd::Rbd, &file::File];
 
 /// A kind of store.
 #[async_trait]

@@ -59,6 +59,8 @@ pub(super) struct Lun {
     pub medium: Option<Arc<Medium>>,
     /// The host ejected it: it stays out until somebody on this side wants it in.
     pub ejected_by_host: bool,
+    /// We told the drive to let go of its medium. It may do so after we stopped waiting for it.
+    pub leaving: bool,
     /// Its owner took it out: the same.
     pub ejected: bool,
     /// What failed last.
@@ -99,6 +101,7 @@ impl Lun {
             (None, Some(_)) if self.medium.is_none() && slot.is_opening() => return Ok(()),
             (None, Some(old)) => {
                 self.write_out(old).await;
+                self.leaving = true;
                 gadget.eject(index, Force::Yes).await?;
                 info!("LUN {index}: empty");
             }
@@ -106,6 +109,7 @@ impl Lun {
             (None, None) => {}
         }
         self.error = None;
+        self.leaving = false;
         self.medium = wanted;
         Ok(())
     }
