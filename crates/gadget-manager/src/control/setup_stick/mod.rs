@@ -161,6 +161,8 @@ impl stick::Device for Device {
         if !done {
             self.busy.send_replace(false);
         }
+        // The name may be another.
+        self.look();
         report
     }
 

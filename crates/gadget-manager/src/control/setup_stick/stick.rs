@@ -142,7 +142,7 @@ impl Worker {
                     break;
                 }
             };
-            let interruption = self.show(&volume, &mut facts).await;
+            let interruption = self.show(&volume, &mut facts, report.is_some()).await;
             match interruption {
                 Interruption::Stop => break,
                 Interruption::Outdated => {}
@@ -174,8 +174,14 @@ impl Worker {
         self.state.send_replace(state);
     }
 
-    /// Shows a volume until something happens. Everything the host wrote is in it then.
-    async fn show(&self, volume: &MemoryVolume, facts: &mut watch::Receiver<Arc<Facts>>) -> Interruption {
+    /// Shows a volume until something happens. Everything the host wrote is in it then. One with a report is not taken away
+    /// from who reads it.
+    async fn show(
+        &self,
+        volume: &MemoryVolume,
+        facts: &mut watch::Receiver<Arc<Facts>>,
+        has_report: bool,
+    ) -> Interruption {
         let Some(device) = self.start_device(volume).await else {
             return Interruption::Stop;
         };
@@ -188,7 +194,7 @@ impl Worker {
             () = self.stop.cancelled() => Interruption::Stop,
             () = self.ejected.notified() => Interruption::Ejected,
             () = device.stopped() => Interruption::DeviceLost,
-            () = outdated(volume, facts) => Interruption::Outdated,
+            () = outdated(volume, facts), if !has_report => Interruption::Outdated,
         };
         self.publish(State::new(Phase::Opening { error: None }, None));
         if !returned.wait(RETURN_TIME).await {
