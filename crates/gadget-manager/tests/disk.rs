@@ -5,7 +5,7 @@ mod support;
 use std::os::unix::fs::FileExt;
 
 use support::Home;
-use testkit::azurite::Azurite;
+use testkit::{Ceph, azurite::Azurite};
 
 const FILE: &str = "[[store]]\nname = \"card\"\ntype = \"file\"\nfolder = \"@HOME@/disks\"\n";
 
@@ -176,6 +176,71 @@ async fn in_azurite() {
     tokio::task::spawn_blocking(move || life_of_an_image(&home, "cloud"))
         .await
         .unwrap();
+}
+
+/// A store in the pool of a cluster of the test's own, as the restricted user.
+async fn pool() -> (Ceph, Home) {
+    let ceph = Ceph::small().await.expect("a cluster starts");
+    let home = Home::new(&format!(
+        "[[store]]\nname = \"ceph\"\ntype = \"rbd\"\npool = \"{}\"\nconf_file = \"{}\"\nuser = \"{}\"\n",
+        ceph.pool(),
+        ceph.conf().display(),
+        ceph.user(),
+    ));
+    let keyring = std::fs::read_to_string(ceph.keyring(ceph.user())).expect("a keyring");
+    home.secrets(&format!(
+        "[store.ceph]\nkeyring = \"\"\"\n{}\"\"\"\n",
+        keyring.replace('"', "\\\"")
+    ));
+    (ceph, home)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_ceph_pool() {
+    let (ceph, home) = pool().await;
+    let work = move || {
+        life_of_an_image(&home, "ceph");
+        home.ok(&["disk", "create", "ceph/master", "--size", "8MiB"]);
+        home.ok(&["disk", "snapshot", "ceph/master", "--label", "base"]);
+        let protected = home.json(&["disk", "protect", "ceph/master@base"]);
+        assert_eq!(protected["snapshots"][0]["label"], "protected");
+        let copy = home.json(&["disk", "clone", "ceph/master@base", "copy"]);
+        assert_eq!(copy["details"]["parent"], "rbd/master@base");
+        assert!(
+            home.fails(7, &["disk", "unprotect", "ceph/master@base"])
+                .contains("clones")
+        );
+        assert!(home.json(&["disk", "flatten", "ceph/copy"])["details"]["parent"].is_null());
+        home.ok(&["disk", "unprotect", "ceph/master@base"]);
+        home.ok(&["disk", "delete", "ceph/master", "--with-snapshots", "--yes"]);
+        let error = home.fails(1, &["disk", "flatten", "ceph/copy"]);
+        assert!(error.contains("no clone"), "{error}");
+        home
+    };
+    let home = tokio::task::spawn_blocking(work).await.unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&home.run(&["doctor", "--json"]).stdout).unwrap();
+    let chapters = report["chapters"].as_array().unwrap().iter();
+    let chapter = chapters.filter(|chapter| chapter["chapter"].as_str().unwrap().starts_with("Store ceph"));
+    let findings = chapter.flat_map(|chapter| chapter["findings"].as_array().unwrap());
+    let verdicts: Vec<_> = findings.map(|finding| finding["verdict"].as_str().unwrap()).collect();
+    assert!(verdicts.len() >= 6 && !verdicts.contains(&"bad"), "{report:#}");
+    let key = ceph.key(ceph.user()).unwrap();
+    assert!(!report.to_string().contains(&key));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_ceph_pool_with_a_wrong_key() {
+    let (ceph, home) = pool().await;
+    let wrong = ceph.key("admin").unwrap();
+    home.secrets(&format!("[store.ceph]\nkey = \"{wrong}\"\n"));
+    let error = home.fails(5, &["disk", "list"]);
+    assert!(error.contains("client.stick") && !error.contains(&wrong), "{error}");
+    home.secrets("[store.ceph]\nkey = \"cGxhbnRlZA==\"\n");
+    let error = home.fails(3, &["disk", "list"]);
+    assert!(
+        error.contains("no cephx key") && !error.contains("cGxhbnRlZA"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,8 @@ mod support;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use support::{Home, PATIENCE, phase};
-use testkit::{azurite::Azurite, program};
+use support::{Home, PATIENCE, phase, qemu_io};
+use testkit::azurite::Azurite;
 
 const BASE: &str = "[[store]]\nname = \"card\"\ntype = \"file\"\nfolder = \"@HOME@\"\n\
 [[disk]]\nname = \"films\"\nstore = \"card\"\nimage = \"films\"\n";
@@ -17,19 +17,6 @@ fn with_image(config: &str) -> Home {
     let home = Home::new(config);
     home.ok(&["disk", "create", "card/films", "--size", "8MiB"]);
     home
-}
-
-fn qemu_io(home: &Home, command: &str) -> String {
-    let uri = format!("nbd+unix:///films?socket={}", home.join("nbd.sock").display());
-    let output = Command::new(program::locate("qemu-io"))
-        .args(["-f", "raw", "-c", command, &uri])
-        .output()
-        .expect("qemu-io runs");
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 fn serves(status: &serde_json::Value) -> bool {
@@ -239,4 +226,59 @@ fn secrets_come_from_the_environment_too() {
         ("CLOUD_STICK_MY_CLOUD_ACCOUNT_KEY", "a2V5"),
     ]);
     assert!(code == Some(3) && said.contains("several secrets"), "{said}");
+}
+
+/// A manager whose one disk is the image `films` of a pool, served by NBD.
+fn manager(ceph: &testkit::Ceph, more: &str) -> Home {
+    let home = Home::new(&format!(
+        "[[store]]\nname = \"ceph\"\ntype = \"rbd\"\npool = \"{}\"\nconf_file = \"{}\"\nuser = \"{}\"\nkeyring_file = \"{}\"\n\
+         [[disk]]\nname = \"films\"\nstore = \"ceph\"\nimage = \"films\"\n{more}{SERVER}",
+        ceph.pool(),
+        ceph.conf().display(),
+        ceph.user(),
+        ceph.keyring(ceph.user()).display(),
+    ));
+    std::fs::create_dir_all(home.join("state")).expect("a folder");
+    home
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_managers_on_one_ceph_image_one_writes() {
+    let ceph = testkit::Ceph::small().await.expect("a cluster starts");
+    let (first, second) = (manager(&ceph, ""), manager(&ceph, "take_over = true\n"));
+    let third = manager(&ceph, "");
+    first.ok(&["disk", "create", "ceph/films", "--size", "8MiB"]);
+    let old = first.start(&["run"]);
+    first.wait_for_status(&old, "the server listens", serves).await;
+    assert!(qemu_io(&first, "write -P 0x11 0 4k").contains("wrote 4096/4096"));
+    let refused = third.fails(7, &["nbd", "ceph/films", "--listen", "127.0.0.1:0"]);
+    assert!(
+        refused.contains("in use by") && refused.contains("127.0.0.1"),
+        "{refused}"
+    );
+    let new = second.start(&["run"]);
+    second.wait_for_status(&new, "the server listens", serves).await;
+    assert!(qemu_io(&second, "write -P 0x22 4k 4k").contains("wrote 4096/4096"));
+    let late = qemu_io(&first, "write -P 0x99 0 12k");
+    assert!(!late.contains("wrote 12288"), "{late}");
+    first
+        .wait_for_status(&old, "fenced", |status| phase(status, "films") == "fenced")
+        .await;
+    for (place, byte) in [("0 4k", "0x11"), ("4k 4k", "0x22"), ("8k 4k", "0")] {
+        let read = qemu_io(&second, &format!("read -P {byte} {place}"));
+        assert!(
+            read.contains("read 4096/4096") && !read.contains("verification failed"),
+            "{read}"
+        );
+    }
+    assert!(old.stop(PATIENCE).await.is_ok());
+    // Killed, the new owner's successor on the same device gets the image back at once, without taking it over.
+    new.kill().await.unwrap();
+    let again = manager(&ceph, "");
+    std::fs::copy(second.join("state/owner-id"), again.join("state/owner-id")).expect("an identity");
+    let successor = again.start(&["run"]);
+    again.wait_for_status(&successor, "the server listens", serves).await;
+    assert!(qemu_io(&again, "read -P 0x22 4k 4k").contains("read 4096/4096"));
+    let status = successor.stop(PATIENCE).await.unwrap();
+    assert!(status.success(), "{status}\n{}", successor.log());
 }

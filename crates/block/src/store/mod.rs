@@ -220,6 +220,32 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes one snapshot.
     async fn delete_snapshot(&self, image: &str, snapshot: &str) -> Result<()>;
 
+    /// Keeps a snapshot from being deleted, which some stores demand before it is cloned. Idempotent.
+    async fn protect(&self, image: &str, snapshot: &str) -> Result<()> {
+        Err(self.cannot(&format!("{image}@{snapshot}"), "protecting snapshots"))
+    }
+
+    /// Ends the [protection](Self::protect) of a snapshot that has no clones. Idempotent.
+    async fn unprotect(&self, image: &str, snapshot: &str) -> Result<()> {
+        Err(self.cannot(&format!("{image}@{snapshot}"), "protecting snapshots"))
+    }
+
+    /// Makes a new image that begins as one of its snapshots and shares what it does not change. Never touches one that
+    /// exists.
+    async fn clone_image(&self, image: &str, snapshot: &str, to: &str) -> Result<ImageInfo> {
+        Err(self.cannot(&format!("{image}@{snapshot}"), &format!("cloning it to {to}")))
+    }
+
+    /// Copies to a clone all that it shares with the snapshot it was made from, so that it stands alone.
+    async fn flatten(&self, image: &str, _progress: Progress<'_>) -> Result<()> {
+        Err(self.cannot(image, "flattening"))
+    }
+
+    /// The error for an operation that this kind of store does not have.
+    fn cannot(&self, object: &str, operation: &str) -> StoreError {
+        StoreError::unsupported(object, operation, format!("{} has no such thing", self.describe()))
+    }
+
     /// Checks reachability, clock, rights and state on behalf of `image`, changing nothing that matters. Never fails:
     /// what is wrong is a finding.
     async fn diagnose(&self, image: Option<&str>) -> Vec<Finding>;

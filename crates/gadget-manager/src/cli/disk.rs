@@ -91,6 +91,19 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Keep a snapshot (IMAGE@SNAPSHOT) from being deleted; Ceph demands it before cloning.
+    Protect(Target),
+    /// Allow a snapshot without clones to be deleted again.
+    Unprotect(Target),
+    /// Make a new image that begins as a snapshot (IMAGE@SNAPSHOT) and shares what it does not change.
+    Clone {
+        #[command(flatten)]
+        target: Target,
+        /// Name of the new image, in the same store.
+        to: String,
+    },
+    /// Copy to a clone what it shares, so that it stands alone.
+    Flatten(Target),
     /// Delete an image or one snapshot.
     Delete {
         #[command(flatten)]
@@ -128,7 +141,7 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         }
         Command::Resize { target, size, shrink } => {
             let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
-            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
             let old = store.info(&image).await?.size;
             if size.0 < old && !shrink {
                 let detail = format!(
@@ -149,6 +162,22 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         Command::Snapshots(target) => {
             let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
             show_snapshots(&image.image, &store.snapshots(&image.image).await?, target.json);
+            Ok(())
+        }
+        Command::Protect(target) => protect(loaded, target, true).await,
+        Command::Unprotect(target) => protect(loaded, target, false).await,
+        Command::Clone { target, to } => {
+            let (store, image) = resolve(loaded, target, Snapshots::Required)?;
+            let snapshot = image.snapshot.as_deref().unwrap_or_default();
+            show(&store.clone_image(&image.image, snapshot, to).await?, None, target.json);
+            Ok(())
+        }
+        Command::Flatten(target) => {
+            let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
+            let progress = Progress::start("flattening", target.json);
+            store.flatten(&image.image, &progress.report()).await?;
+            drop(progress);
+            show(&store.info(&image).await?, None, target.json);
             Ok(())
         }
         Command::Restore { target, yes } => restore(loaded, target, *yes).await,
@@ -252,6 +281,17 @@ async fn list(loaded: &Loaded, only: Option<&str>, json: bool) -> Result<(), Fai
     Ok(())
 }
 
+async fn protect(loaded: &Loaded, target: &Target, protect: bool) -> Result<(), Failure> {
+    let (store, image) = resolve(loaded, target, Snapshots::Required)?;
+    let snapshot = image.snapshot.as_deref().unwrap_or_default();
+    match protect {
+        true => store.protect(&image.image, snapshot).await?,
+        false => store.unprotect(&image.image, snapshot).await?,
+    }
+    show_snapshots(&image.image, &store.snapshots(&image.image).await?, target.json);
+    Ok(())
+}
+
 async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Failure> {
     let (store, image) = resolve(loaded, target, Snapshots::Required)?;
     let snapshot = image.snapshot.clone().unwrap_or_default();
@@ -260,7 +300,7 @@ async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Fail
         &image.image,
         &format!("Everything written to {} since {snapshot} will be lost.", image.image),
     )?;
-    let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+    let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
     let progress = Progress::start("restoring", target.json);
     store.restore(&image.image, &snapshot, &progress.report()).await?;
     drop(progress);
@@ -278,7 +318,7 @@ async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: boo
     match &image.snapshot {
         Some(snapshot) => store.delete_snapshot(&image.image, snapshot).await?,
         None => {
-            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
             store.delete(&image.image, with_snapshots).await?;
         }
     }
@@ -291,7 +331,7 @@ async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: boo
 }
 
 /// Asks for the image's name before something that cannot be undone.
-fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
+pub(super) fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
     use std::io::{IsTerminal, Write};
     if yes {
         return Ok(());

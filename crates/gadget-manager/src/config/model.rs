@@ -10,6 +10,8 @@ use super::{error::Problem, quantity::ByteSize, secrets::Secrets};
 /// The whole file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    /// What the device is called in the home network.
+    pub name: Spanned<String>,
     /// Where things that outlive a reboot are kept: the owner's identity.
     pub state_dir: PathBuf,
     /// Where things that do not are kept: locks, sockets, the status.
@@ -18,6 +20,8 @@ pub(crate) struct Config {
     pub secrets: Option<PathBuf>,
     /// What is logged.
     pub log: LogConfig,
+    /// The page for the phone.
+    pub web: Option<WebConfig>,
     /// Places where images live.
     pub stores: Vec<StoreConfig>,
     /// Images that are served.
@@ -59,6 +63,34 @@ impl Default for LogConfig {
     }
 }
 
+/// `[web]`: the page for the phone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WebConfig {
+    /// Where to listen without TLS; port 80 of every address if left out.
+    pub http: Option<Vec<SocketAddr>>,
+    /// Where to listen with TLS; port 443 of every address if left out.
+    pub https: Option<Vec<SocketAddr>>,
+    /// Names and addresses, besides the device's own, by which the page may be asked for.
+    pub allowed_hosts: Vec<String>,
+    /// Whether to announce the name in the network (mDNS).
+    pub announce: bool,
+    /// The terminal that the claim code is written to while the device has no owner; empty for none.
+    pub console: PathBuf,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            http: None,
+            https: None,
+            allowed_hosts: Vec::new(),
+            announce: true,
+            console: "/dev/console".into(),
+        }
+    }
+}
+
 /// `[[store]]`
 #[derive(Debug, Clone)]
 pub(crate) struct StoreConfig {
@@ -77,6 +109,8 @@ pub(crate) enum StoreKind {
     File(FileStoreConfig),
     /// `type = "azure"`: page blobs in a container.
     Azure(Box<store_azure::AzureConfig>),
+    /// `type = "rbd"`: images in a Ceph pool.
+    Rbd(Box<store_rbd::RbdConfig>),
 }
 
 /// The keys of a store of type `file`.
@@ -275,20 +309,35 @@ impl Default for LunConfig {
 impl StoreConfig {
     /// What is wrong with the secrets for this store.
     pub(crate) fn lacks(&self, secrets: &Secrets) -> Option<Problem> {
-        let StoreKind::Azure(_) = self.kind else { return None };
         let name = &self.name;
-        let (message, remedy) = match secrets.of(name).count() {
-            1 => return None,
-            0 => (
-                format!("store \"{name}\" has no secret"),
-                format!("put connection_string, account_key, sas or client_secret into [store.{name}]"),
-            ),
-            _ => (
+        let given = secrets.of(name);
+        let problem = |message: String, remedy: String| Some(Problem::whole_file(message, remedy));
+        match &self.kind {
+            StoreKind::File(_) => None,
+            StoreKind::Azure(_) => match given.azure() {
+                1 => None,
+                0 => problem(
+                    format!("store \"{name}\" has no secret"),
+                    format!("put connection_string, account_key, sas or client_secret into [store.{name}]"),
+                ),
+                _ => problem(
+                    format!("store \"{name}\" has several secrets"),
+                    "leave one of them".to_owned(),
+                ),
+            },
+            StoreKind::Rbd(_) if given.key.is_some() && given.keyring.is_some() => problem(
                 format!("store \"{name}\" has several secrets"),
-                "leave one of them".to_owned(),
+                "leave `key` or `keyring`".to_owned(),
             ),
-        };
-        Some(Problem::whole_file(message, remedy))
+            // Without a secret there may be a keyring file.
+            StoreKind::Rbd(rbd) => match rbd.access(given.rbd().as_ref()) {
+                Ok(_) => None,
+                Err(error) => problem(
+                    format!("store \"{name}\": {error}"),
+                    "see docs/stores/rbd.md".to_owned(),
+                ),
+            },
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use toml::{Spanned, Table, Value};
 
 use super::{
     error::{Problem, line_of},
-    model::{Config, DiskConfig, GadgetConfig, LogConfig, NbdConfig, StoreConfig, StoreKind, UblkConfig},
+    model::{Config, DiskConfig, GadgetConfig, LogConfig, NbdConfig, StoreConfig, StoreKind, UblkConfig, WebConfig},
 };
 
 /// Longest configuration that is read, in bytes: far beyond any real one.
@@ -16,6 +16,8 @@ pub(crate) const MAX_LENGTH: usize = 256 << 10;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
+    #[serde(default = "default_name")]
+    name: Spanned<String>,
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
     #[serde(default = "default_run_dir")]
@@ -23,6 +25,7 @@ struct Raw {
     secrets: Option<PathBuf>,
     #[serde(default)]
     log: LogConfig,
+    web: Option<WebConfig>,
     #[serde(default)]
     store: Vec<Spanned<Table>>,
     #[serde(default)]
@@ -34,7 +37,12 @@ struct Raw {
     gadget: Option<GadgetConfig>,
 }
 
-fn default_state_dir() -> PathBuf {
+fn default_name() -> Spanned<String> {
+    Spanned::new(0..0, "cloud-stick".to_owned())
+}
+
+/// Where state is kept unless the configuration says otherwise.
+pub(crate) fn default_state_dir() -> PathBuf {
     "/var/lib/cloud-stick".into()
 }
 
@@ -43,10 +51,11 @@ fn default_run_dir() -> PathBuf {
 }
 
 /// Keys that people put into the configuration but that belong into the file of secrets.
-const SECRET_KEYS: [&str; 6] = [
+const SECRET_KEYS: [&str; 7] = [
     "connection_string",
     "account_key",
     "key",
+    "keyring",
     "sas",
     "client_secret",
     "secret",
@@ -71,10 +80,12 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         return Err(problems);
     }
     Ok(Config {
+        name: raw.name,
         state_dir: raw.state_dir,
         run_dir: raw.run_dir,
         secrets: raw.secrets,
         log: raw.log,
+        web: raw.web,
         stores,
         disks: raw.disk,
         nbd: raw.nbd,
@@ -104,17 +115,18 @@ fn store(text: &str, table: Spanned<Table>) -> Result<StoreConfig, Problem> {
         )),
     };
     let name = take("name", "add name = \"…\", which disks then refer to")?;
-    let kind = take("type", "add type = \"file\" or type = \"azure\"")?;
+    let kind = take("type", "add type = \"file\", \"azure\" or \"rbd\"")?;
     let kind = match kind.as_str() {
         "file" => StoreKind::File(settings(text, &section, table)?),
         "azure" => StoreKind::Azure(Box::new(settings(text, &section, table)?)),
+        "rbd" => StoreKind::Rbd(Box::new(settings(text, &section, table)?)),
         other => {
             let message = format!("there is no store of type \"{other}\"");
             return Err(Problem::at(
                 text,
                 key_span(text, &section, "type"),
                 message,
-                "use \"file\" or \"azure\"",
+                "use \"file\", \"azure\" or \"rbd\"",
             ));
         }
     };

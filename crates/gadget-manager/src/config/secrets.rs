@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use store_rbd::RbdSecret;
 use zeroize::Zeroizing;
 
 use super::{
@@ -28,18 +29,41 @@ pub(crate) struct StoreSecrets {
     pub sas: Option<Zeroizing<String>>,
     /// The secret of an Entra application.
     pub client_secret: Option<Zeroizing<String>>,
+    /// The key of a user of Ceph.
+    pub key: Option<Zeroizing<String>>,
+    /// A keyring of Ceph, as text.
+    pub keyring: Option<Zeroizing<String>>,
 }
 
 impl StoreSecrets {
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
+    /// The one that a store in a Ceph cluster is to use, if there is one.
+    pub(crate) fn rbd(&self) -> Option<RbdSecret> {
+        let secret = |text: &Zeroizing<String>| store_rbd::Secret::new(text.as_str());
+        match (&self.key, &self.keyring) {
+            (Some(key), _) => Some(RbdSecret::Key(secret(key))),
+            (None, Some(keyring)) => Some(RbdSecret::Keyring(secret(keyring))),
+            (None, None) => None,
+        }
+    }
+
+    /// How many there are for a store in Azure.
+    pub(crate) fn azure(&self) -> usize {
+        let others = ["key", "keyring"];
+        self.given().filter(|(key, _)| !others.contains(key)).count()
+    }
+
+    /// Those that are there, by their keys in the file.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &Zeroizing<String>)> {
         let all = [
-            &self.connection_string,
-            &self.account_key,
-            &self.sas,
-            &self.client_secret,
+            ("connection_string", &self.connection_string),
+            ("account_key", &self.account_key),
+            ("sas", &self.sas),
+            ("client_secret", &self.client_secret),
+            ("key", &self.key),
+            ("keyring", &self.keyring),
         ];
-        all.into_iter().flatten().count()
+        all.into_iter()
+            .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
     }
 }
 
@@ -146,8 +170,8 @@ impl Secrets {
                 line: error.span().map(|span| line_of(text, span.start)),
                 message,
                 remedy: Some(
-                    "it holds [store.NAME] tables with connection_string, account_key, sas or client_secret, \
-                     each in quotes"
+                    "it holds [store.NAME] tables with connection_string, account_key, sas or client_secret \
+                     (Azure) or key or keyring (Ceph), each in quotes"
                         .to_owned(),
                 ),
             }
@@ -176,6 +200,8 @@ impl Secrets {
             account_key: from_environment("ACCOUNT_KEY"),
             sas: from_environment("SAS"),
             client_secret: from_environment("CLIENT_SECRET"),
+            key: from_environment("KEY"),
+            keyring: from_environment("KEYRING"),
         };
         if given == StoreSecrets::default() {
             self.store.get(name).cloned().unwrap_or_default()

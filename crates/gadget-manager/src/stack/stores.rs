@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use block::store::{ImageRef, SharedStore, StoreError};
 use store_azure::{AzureSecret, AzureStore, Secret};
 use store_file::FileStore;
+use store_rbd::RbdStore;
 
 use super::owner;
 use crate::config::{
@@ -39,7 +40,13 @@ fn find<'a>(loaded: &'a Loaded, name: &str) -> Result<&'a StoreConfig, StoreErro
 
 /// The store that the configuration calls `name`.
 pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreError> {
-    match &find(loaded, name)?.kind {
+    build(loaded, find(loaded, name)?)
+}
+
+/// A store that a configuration describes.
+pub(crate) fn build(loaded: &Loaded, config: &StoreConfig) -> Result<SharedStore, StoreError> {
+    let name = &config.name;
+    match &config.kind {
         StoreKind::File(file) => Ok(Arc::new(FileStore::new(&file.folder))),
         StoreKind::Azure(azure) => {
             let secret = azure_secret(name, loaded.secrets.of(name))?;
@@ -48,11 +55,18 @@ pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreErr
                 AzureStore::new((**azure).clone(), &secret)?.with_identity(owner),
             ))
         }
+        StoreKind::Rbd(rbd) => {
+            let secret = loaded.secrets.of(name).rbd();
+            let owner = owner::identity(&loaded.config.state_dir);
+            Ok(Arc::new(
+                RbdStore::new((**rbd).clone(), secret.as_ref())?.with_identity(owner),
+            ))
+        }
     }
 }
 
 /// The one secret that a store in Azure is to use.
-fn azure_secret(name: &str, secrets: StoreSecrets) -> Result<AzureSecret, StoreError> {
+pub(crate) fn azure_secret(name: &str, secrets: StoreSecrets) -> Result<AzureSecret, StoreError> {
     let [connection_string, account_key, sas, client_secret] = [
         secrets.connection_string,
         secrets.account_key,

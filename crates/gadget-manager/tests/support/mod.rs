@@ -114,6 +114,20 @@ impl Home {
     }
 }
 
+/// Runs a command of qemu-io on the export `films` of the server at `nbd.sock`.
+pub(crate) fn qemu_io(home: &Home, command: &str) -> String {
+    let uri = format!("nbd+unix:///films?socket={}", home.join("nbd.sock").display());
+    let output = Command::new(testkit::program::locate("qemu-io"))
+        .args(["-f", "raw", "-c", command, &uri])
+        .output()
+        .expect("qemu-io runs");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
 /// The phase of a disk in a status.
 pub(crate) fn phase<'a>(status: &'a Value, disk: &str) -> &'a str {
     let disks = status["disks"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -10,7 +10,7 @@ use anyhow::Result;
 use testkit::{Process, program};
 
 use crate::{
-    fio::{self, Workload},
+    fio::{self, Target, Workload},
     report::Run,
     sample,
 };
@@ -57,6 +57,17 @@ impl Server {
         Self::ready(process, socket).await
     }
 
+    /// qemu-nbd on an image in a Ceph pool, through librbd as QEMU uses it, without librbd's cache.
+    pub(crate) async fn qemu_rbd(image: &str, folder: &Path) -> Result<Self> {
+        let socket = folder.join("qemu.sock");
+        let process = Process::builder(program::locate("qemu-nbd"))
+            .args(["--format=raw", "--cache=none", "--discard=unmap", "--persistent"])
+            .arg(format!("--socket={}", socket.display()))
+            .arg(image)
+            .spawn()?;
+        Self::ready(process, socket).await
+    }
+
     async fn ready(process: Process, socket: PathBuf) -> Result<Self> {
         process
             .wait_until(START_LIMIT, "listening", async || socket.exists())
@@ -67,7 +78,7 @@ impl Server {
     /// Runs a workload and stops the server.
     pub(crate) async fn run(self, size: u64, workload: Workload, duration: Duration) -> Result<Run> {
         let before = sample::usage(self.process.id())?;
-        let load = fio::run(&self.socket, size, workload, duration).await?;
+        let load = fio::run(Target::Nbd(&self.socket), size, workload, duration).await?;
         let after = sample::usage(self.process.id())?;
         self.process.stop(START_LIMIT).await?;
         // qemu-nbd leaves it behind.

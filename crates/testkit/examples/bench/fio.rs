@@ -1,4 +1,4 @@
-//! The load: fio's NBD client.
+//! The load: fio as an NBD client, or on librbd by itself.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -66,30 +66,77 @@ pub(crate) struct Load {
     pub(crate) seconds: f64,
 }
 
-/// Runs a workload against the NBD server behind a Unix socket, on its first `size` bytes.
-pub(crate) async fn run(socket: &Path, size: u64, workload: Workload, duration: Duration) -> Result<Load> {
+/// What the load goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// The NBD server behind a Unix socket.
+    Nbd(&'a Path),
+    /// An image in a Ceph pool, by fio's own use of librbd.
+    Rbd {
+        conf: &'a Path,
+        user: &'a str,
+        pool: &'a str,
+        image: &'a str,
+    },
+}
+
+/// Runs a workload on the first `size` bytes of a disk.
+pub(crate) async fn run(target: Target<'_>, size: u64, workload: Workload, duration: Duration) -> Result<Load> {
     let direction = if workload.write { "write" } else { "read" };
     let order = if workload.random { "rand" } else { "" };
-    let output = Command::new(program::locate("fio"))
-        .args([
-            "--name=bench",
-            "--ioengine=nbd",
-            "--output-format=json",
-            "--eta=never",
-            "--time_based",
-            "--norandommap",
-        ])
-        .arg(format!("--uri=nbd+unix:///?socket={}", socket.display()))
+    let mut command = command(target);
+    command
+        .args(["--time_based", "--norandommap"])
         .arg(format!("--rw={order}{direction}"))
         .arg(format!("--bs={}", workload.block))
         .arg(format!("--iodepth={}", workload.depth))
         .arg(format!("--size={size}"))
-        .arg(format!("--runtime={}", duration.as_secs()))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run fio")?;
+        .arg(format!("--runtime={}", duration.as_secs()));
+    let json = output(command).await?;
+    let part = &json["jobs"][0][direction];
+    let bytes = part["io_bytes"].as_u64().context("fio told no io_bytes")?;
+    let milliseconds = part["runtime"].as_f64().context("fio told no runtime")?;
+    if bytes == 0 || milliseconds <= 0.0 {
+        bail!("fio moved nothing");
+    }
+    let seconds = milliseconds / 1e3;
+    Ok(Load { bytes, seconds })
+}
+
+/// Reads one block: for what fio's start and end take by themselves.
+pub(crate) async fn start(target: Target<'_>) -> Result<()> {
+    let mut command = command(target);
+    command.args(["--rw=read", "--bs=4096", "--size=4096"]);
+    output(command).await.map(drop)
+}
+
+fn command(target: Target<'_>) -> Command {
+    let mut command = Command::new(program::locate("fio"));
+    command.args(["--name=bench", "--output-format=json", "--eta=never"]);
+    match target {
+        Target::Nbd(socket) => {
+            command.arg("--ioengine=nbd");
+            command.arg(format!("--uri=nbd+unix:///?socket={}", socket.display()));
+        }
+        Target::Rbd {
+            conf,
+            user,
+            pool,
+            image,
+        } => {
+            command.env("CEPH_CONF", conf).arg("--ioengine=rbd");
+            command.arg(format!("--clientname={user}"));
+            command.arg(format!("--pool={pool}"));
+            command.arg(format!("--rbdname={image}"));
+        }
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// What fio reports, once it has ended well.
+async fn output(mut command: Command) -> Result<Value> {
+    let output = command.output().await.context("cannot run fio")?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         bail!("fio failed: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -100,18 +147,8 @@ pub(crate) async fn run(socket: &Path, size: u64, workload: Workload, duration: 
         .and_then(|start| text.get(start..))
         .context("fio printed no JSON")?;
     let json: Value = serde_json::from_str(json).context("fio's JSON")?;
-    let job = &json["jobs"][0];
-    if job["error"].as_i64() != Some(0) {
-        bail!("fio met error {}", job["error"]);
+    match json["jobs"][0]["error"].as_i64() {
+        Some(0) => Ok(json),
+        error => bail!("fio met error {error:?}"),
     }
-    let part = &job[direction];
-    let bytes = part["io_bytes"].as_u64().context("fio told no io_bytes")?;
-    let milliseconds = part["runtime"].as_f64().context("fio told no runtime")?;
-    if bytes == 0 || milliseconds <= 0.0 {
-        bail!("fio moved nothing");
-    }
-    Ok(Load {
-        bytes,
-        seconds: milliseconds / 1e3,
-    })
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod azurite;
+mod ceph;
 mod contender;
 mod file;
 mod fio;
@@ -28,6 +29,8 @@ struct Settings {
     file: bool,
     /// Measure on Azurite.
     azurite: bool,
+    /// Measure on a Ceph cluster.
+    ceph: bool,
     /// Measure only rows whose name contains this.
     row: String,
     /// Where the local file goes.
@@ -45,6 +48,7 @@ fn settings() -> Result<Settings> {
         duration: Duration::from_secs(5),
         file: true,
         azurite: true,
+        ceph: true,
         row: String::new(),
         folder: std::env::temp_dir(),
         page: None,
@@ -59,11 +63,12 @@ fn settings() -> Result<Settings> {
             "--seconds" => settings.duration = Duration::from_secs(value()?.parse().context("--seconds")?),
             "--only" => {
                 let only = value()?;
-                (settings.file, settings.azurite) = match only.as_str() {
-                    "file" => (true, false),
-                    "azurite" => (false, true),
-                    _ => bail!("--only takes \"file\" or \"azurite\""),
-                };
+                if !["file", "azurite", "ceph"].contains(&only.as_str()) {
+                    bail!("--only takes \"file\", \"azurite\" or \"ceph\"");
+                }
+                settings.file = only == "file";
+                settings.azurite = only == "azurite";
+                settings.ceph = only == "ceph";
             }
             "--row" => settings.row = value()?,
             "--folder" => settings.folder = value()?.into(),
@@ -91,6 +96,9 @@ async fn main() -> Result<()> {
     }
     if settings.azurite {
         tables.push(azurite::measure(&settings).await?);
+    }
+    if settings.ceph {
+        tables.extend(ceph::measure(&settings).await?);
     }
     let text = report::render(&settings, &tables)?;
     println!("{text}");
