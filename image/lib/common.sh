@@ -7,8 +7,11 @@ BUILD_TIME=${SOURCE_DATE_EPOCH:-$(git -C "$REPOSITORY" log -1 --format=%ct 2>/de
 IMAGE_VERSION=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$REPOSITORY/Cargo.toml")
 export IMAGE IMAGE_VERSION SOURCE_DATE_EPOCH=$BUILD_TIME
 
-# same_times FOLDER: everything in it gets the build's time.
-same_times() { find "$1" -exec touch --no-dereference --date="@$BUILD_TIME" {} +; }
+# same_always FOLDER: rights and times do not tell who made it and when.
+same_always() {
+    chmod -R u=rwX,go=rX "$1"
+    find "$1" -exec touch --no-dereference --date="@$BUILD_TIME" {} +
+}
 
 # image_tools: installs what is missing on this machine.
 image_tools() {

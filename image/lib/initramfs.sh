@@ -12,7 +12,7 @@ initramfs_make() {
         xz -dc "$PACKAGES/kernel/usr/lib/modules/$(kernel_version "$PACKAGES/kernel")/$module" >"$tree/modules/$(basename "$module" .xz)"
         echo "/modules/$(basename "$module" .xz)"
     done >"$tree/modules.order"
-    same_times "$tree"
+    same_always "$tree"
     (cd "$tree" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc --reproducible -R 0:0 2>/dev/null) |
         zstd -q -19 -T1 >"$1"
 }

@@ -26,7 +26,7 @@ slot_make() {
 # fat_make FILE SECTORS SERIAL LABEL FOLDER: a FAT file system with the files of a folder, always the same bytes.
 fat_make() {
     local file
-    same_times "$5"
+    same_always "$5"
     rm -f "$1"
     truncate -s $(($2 * 512)) "$1"
     PATH=$PATH:/usr/sbin mkfs.vfat --invariant -F 32 -s 1 -i "$3" -n "$4" "$1" >/dev/null

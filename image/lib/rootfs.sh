@@ -15,9 +15,7 @@ rootfs_make() {
     cp -a "$REPOSITORY/rootfs-overlay/." "$root/"
     rootfs_facts "$root"
     rootfs_busybox "$root"
-    # Who checked the sources out with which rights does not matter.
-    chmod -R u=rwX,go=rX "$root"
-    same_times "$root"
+    same_always "$root"
     rm -f "$1"
     # zstd: a Cortex-A7 reads it several times faster than xz, for a tenth more of size.
     env -u SOURCE_DATE_EPOCH mksquashfs "$root" "$1" -quiet -no-progress -all-root -comp zstd -Xcompression-level 19 -b 128K \

@@ -4,7 +4,8 @@
 
 load_modules() {
     modprobe -a nvmem_sunxi_sid phy-sun4i-usb sunxi libcomposite usb_f_mass_storage ublk_drv
-    modprobe -a sunxi_wdt
+    # The LED tells of the rest.
+    modprobe -a sunxi_wdt leds-gpio ledtrig-timer
     grep -q ' /sys/kernel/config ' /proc/mounts || mount -t configfs configfs /sys/kernel/config
     load_wanted
 }
