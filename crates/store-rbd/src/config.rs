@@ -54,6 +54,10 @@ pub struct RbdConfig {
     /// `auto`, `librbd` or `kernel`.
     #[serde(default)]
     pub client: ClientKind,
+    /// With the kernel's client: let other clients have the image's lock when they ask for it, as `rbd resize` and `rbd snap
+    /// create` do, and whoever else wants to write. The kernel cannot tell them apart, hence not by default.
+    #[serde(default)]
+    pub lend_lock: bool,
     /// Path of a ceph.conf; `/etc/ceph/ceph.conf` where neither `conf` nor `monitors` are given.
     #[serde(default)]
     pub conf_file: Option<PathBuf>,
@@ -115,6 +119,7 @@ impl RbdConfig {
             namespace: None,
             data_pool: None,
             client: ClientKind::Auto,
+            lend_lock: false,
             conf_file: None,
             conf: None,
             monitors: Vec::new(),

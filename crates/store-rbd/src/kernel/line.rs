@@ -28,6 +28,14 @@ pub(super) enum Purpose {
     Read,
     /// Be its one writer: with the exclusive lock, which is not handed over to others.
     Own,
+    /// Write it, with the exclusive lock, which others get when they ask for it.
+    Share,
+}
+
+impl Purpose {
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Own | Self::Share)
+    }
 }
 
 /// All that is needed to map an image, but for the key.
@@ -81,6 +89,7 @@ impl Line {
         options.push_str(&match purpose {
             Purpose::Look | Purpose::Read => ",read_only".to_owned(),
             Purpose::Own => format!(",exclusive,lock_timeout={seconds}"),
+            Purpose::Share => format!(",lock_timeout={seconds}"),
         });
         Ok(Self {
             monitors: addresses.join(","),

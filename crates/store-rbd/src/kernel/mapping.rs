@@ -65,7 +65,8 @@ fn word(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Look => "look",
         Purpose::Read => "read",
-        Purpose::Own => "own",
+        // Both are of an owner, whatever the settings were then.
+        Purpose::Own | Purpose::Share => "own",
     }
 }
 
@@ -82,7 +83,7 @@ impl Mapper {
             let key = key_of(&text);
             let mark = key.and_then(|key| self.marks.recognise(word(line.purpose()), &target, key));
             let Some(mark) = mark else { continue };
-            let alone = line.purpose() == Purpose::Own;
+            let alone = line.purpose().writes();
             let file = match sys::open_direct(&entry.node(), alone, alone) {
                 Ok(file) => Some(file),
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Ok(Found::Busy),
@@ -91,7 +92,8 @@ impl Mapper {
                     None
                 }
             };
-            let same = text == line.with_key(mark.name());
+            // Others may have had a shared one meanwhile.
+            let same = text == line.with_key(mark.name()) && line.purpose() != Purpose::Share;
             match file {
                 Some(file) if same && (!alone || self.is_alive(&entry, &mark, &target)?) => {
                     info!(image = target, device = %entry.node().display(), "the mapping of an earlier run is used again");
@@ -144,7 +146,7 @@ impl Mapper {
             let detail = "was mapped and is gone; does somebody else unmap images on this machine?";
             return Err(RbdError::invalid(target, detail));
         };
-        let alone = line.purpose() == Purpose::Own;
+        let alone = line.purpose().writes();
         match patiently(APPEARS, || sys::open_direct(&entry.node(), alone, alone)) {
             Ok(file) => {
                 self.marks.seen(&mark);
@@ -262,7 +264,7 @@ fn refused(target: &str, purpose: Purpose, error: &io::Error) -> RbdError {
         owner: owner.to_owned(),
         remedy: remedy.to_owned(),
     };
-    let own = purpose == Purpose::Own;
+    let own = purpose.writes();
     match errno {
         // SAFETY: only asks.
         libc::EACCES | libc::EPERM if unsafe { libc::geteuid() } != 0 => RbdError::Denied {

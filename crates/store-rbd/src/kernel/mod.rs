@@ -45,7 +45,7 @@ use mark::Marks;
 use turns::Turn;
 
 /// How long a mapping of ours may be in use by others until that is an error: disks that were just closed let it go.
-const LETS_GO: Duration = Duration::from_secs(10);
+const LETS_GO: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Images of a pool, opened through the kernel.
@@ -90,6 +90,7 @@ impl Kernel {
         let (kernel, image) = (self.clone(), image.clone());
         let purpose = match image.snapshot.is_some() || options.read_only {
             true => Purpose::Read,
+            false if self.config.lend_lock => Purpose::Share,
             false => Purpose::Own,
         };
         let thread = spawn_blocking(move || {
@@ -122,7 +123,7 @@ impl Kernel {
             drop(turn);
             thread::sleep(PAUSE);
         };
-        if purpose == Purpose::Own {
+        if purpose.writes() {
             let facts = self.look(image)?;
             facts
                 .features

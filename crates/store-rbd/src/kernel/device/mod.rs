@@ -62,10 +62,6 @@ pub(crate) struct KernelDisk {
 }
 
 impl Inner {
-    fn owns(&self) -> bool {
-        self.purpose == Purpose::Own
-    }
-
     fn closed(&self) -> BlockError {
         BlockError::io(&self.name, "the disk is closed")
     }
@@ -173,7 +169,7 @@ impl Inner {
         // Requests under way end first: the kernel gives them up in time by itself.
         let all = self.slots.clone().acquire_many_owned(self.concurrency as u32).await;
         let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let flushes = self.owns();
+        let flushes = self.purpose.writes();
         let thread = spawn_blocking(move || {
             let flushed = match &mapping {
                 Some(mapping) if flushes => mapping.file.sync_data(),
@@ -218,7 +214,7 @@ impl KernelDisk {
         let (entry, name) = (mapping.entry.clone(), mapping.target().to_owned());
         let size = entry.size().unwrap_or_default();
         let concurrency = concurrency.min(MAX_PARALLEL);
-        let writable = purpose == Purpose::Own;
+        let writable = purpose.writes();
         let zeroes = writable && entry.queue_limit("write_zeroes_max_bytes").is_some_and(|most| most > 0);
         let object_size = entry.queue_limit("max_hw_sectors_kb").map_or(4 << 20, |kib| kib << 10);
         let properties = Properties {
@@ -297,7 +293,7 @@ impl BlockDevice for KernelDisk {
     }
 
     fn generation(&self) -> Option<u64> {
-        self.inner.owns().then_some(self.inner.generation)
+        self.inner.purpose.writes().then_some(self.inner.generation)
     }
 
     fn status(&self) -> watch::Receiver<Status> {
