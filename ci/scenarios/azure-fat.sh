@@ -4,39 +4,19 @@
 
 azurite_start
 vm_start
-stick_config <<TOML
-[[store]]
-name = "cloud"
-type = "azure"
-endpoint = "$AZURITE_ENDPOINT"
-container = "$BLOB_CONTAINER"
-allow_http = true
-
-[[disk]]
-name = "films"
-store = "cloud"
-image = "films"
-
-[gadget]
-product = "Cloud Stick"
-
-[[gadget.lun]]
-disk = "films"
-removable = true
-TOML
-azurite_secrets cloud | stick_secrets
+stick_with_blob films
 
 step "the disk is created and the stick plugged in"
-blob_create films 256M
+blob_create films 160M
 stick_start
 disk=$(tv_wait_disk 0)
 expect_match "lsusb shows the product" "$(tv lsusb -v 2>/dev/null)" 'Cloud Stick'
-expect_equal "the TV sees the blob's size" 268435456 "$(tv blockdev --getsize64 "$disk")"
+expect_equal "the TV sees the blob's size" $((160 << 20)) "$(tv blockdev --getsize64 "$disk")"
 
 step "the TV formats it and copies a film and a tree of small files"
 make_tree "$WORK/tree"
 put_tree "$WORK/tree" /tmp/tree
-tv mkfs.vfat -F 32 -n FILMS "$disk"
+tv_format "$disk" FILMS
 tv_mount "$disk"
 tv cp -r /tmp/tree/. /mnt/tv/
 tv_unmount

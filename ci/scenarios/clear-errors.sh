@@ -5,21 +5,7 @@ vm_start
 stick mkdir -p /data/disks
 
 # configuration TEXT: a file store with one disk, and the text after it.
-configuration() {
-    stick_config <<TOML
-[[store]]
-name = "card"
-type = "file"
-folder = "/data/disks"
-
-[[disk]]
-name = "films"
-store = "card"
-image = "films"
-
-$1
-TOML
-}
+configuration() { { toml_files films && echo "$1"; } | stick_config; }
 
 # refuses WHAT PATTERN ARGUMENTS...: gadget-manager fails within a minute and says what the pattern wants to see.
 refuses() {

@@ -4,33 +4,18 @@
 vm_start
 stick mkdir -p /data
 stick mount -t tmpfs -o size=400M data /data
-stick mkdir -p /data/disks
-stick_config <<TOML
-[[store]]
-name = "card"
-type = "file"
-folder = "/data/disks"
-
-[[disk]]
-name = "films"
-store = "card"
-image = "films"
-
-[[gadget.lun]]
-disk = "films"
-removable = true
-TOML
+stick_with_files films
 
 step "the disk is created and the stick plugged in"
-gadget_manager disk create card/films --size 128MiB
+gadget_manager disk create card/films --size 160MiB
 stick_start
 disk=$(tv_wait_disk 0)
-expect_equal "the TV sees the image's size" 134217728 "$(tv blockdev --getsize64 "$disk")"
+expect_equal "the TV sees the image's size" $((160 << 20)) "$(tv blockdev --getsize64 "$disk")"
 
 step "the TV formats it, fills it and reads it back"
 make_tree "$WORK/tree"
 put_tree "$WORK/tree" /tmp/tree
-tv mkfs.vfat -F 32 -n FILMS "$disk"
+tv_format "$disk" FILMS
 tv_mount "$disk"
 tv cp -r /tmp/tree/. /mnt/tv/
 tv_unmount

@@ -4,29 +4,8 @@
 vm_start
 stick mkdir -p /data/disks
 
-# configuration DISK-AND-LUN-LINES...: three disks in a folder, and what is given.
-configuration() {
-    stick_config <<TOML
-[[store]]
-name = "card"
-type = "file"
-folder = "/data/disks"
-
-[[disk]]
-name = "films"
-store = "card"
-image = "films"
-
-[[disk]]
-name = "music"
-store = "card"
-image = "music"
-$1
-
-[gadget]
-$2
-TOML
-}
+# configuration DISK-AND-LUN-LINES...: a folder with the disks films and music, and what is given.
+configuration() { { toml_files films music && printf '%s\n' "$1" '[gadget]' "$2"; } | stick_config; }
 
 configuration '' '[[gadget.lun]]
 disk = "films"'

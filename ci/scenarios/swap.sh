@@ -13,30 +13,7 @@ vm_start
 azurite_secrets cloud | stick_secrets
 
 # slot DISK-LINE: the configuration with this disk, or none, in the only slot.
-slot() {
-    stick_config <<TOML
-[[store]]
-name = "cloud"
-type = "azure"
-endpoint = "$AZURITE_ENDPOINT"
-container = "$BLOB_CONTAINER"
-allow_http = true
-
-[[disk]]
-name = "first"
-store = "cloud"
-image = "first"
-
-[[disk]]
-name = "second"
-store = "cloud"
-image = "second"
-
-[[gadget.lun]]
-$1
-removable = true
-TOML
-}
+slot() { { toml_blobs first second && printf '[[gadget.lun]]\n%s\nremovable = true\n' "$1"; } | stick_config; }
 
 step "the first medium"
 slot 'disk = "first"'

@@ -7,23 +7,9 @@ xorriso -as mkisofs -quiet -J -R -V DISC -o "$WORK/disc.iso" "$WORK/tree"
 blob_create films 64M
 blob_upload disc "$WORK/disc.iso"
 vm_start
-stick_config <<TOML
-[[store]]
-name = "cloud"
-type = "azure"
-endpoint = "$AZURITE_ENDPOINT"
-container = "$BLOB_CONTAINER"
-allow_http = true
-
-[[disk]]
-name = "films"
-store = "cloud"
-image = "films"
-
-[[disk]]
-name = "disc"
-store = "cloud"
-image = "disc"
+{
+    toml_blobs films disc
+    cat <<'TOML'
 read_only = true
 
 [[gadget.lun]]
@@ -35,6 +21,7 @@ disk = "disc"
 removable = true
 cdrom = true
 TOML
+} | stick_config
 azurite_secrets cloud | stick_secrets
 stick_start
 

@@ -1,11 +1,8 @@
 # shellcheck shell=bash
 # The ublk front end on a real kernel: what is advertised, what arrives, errors, deadlines, taking over, removal.
 
-# shellcheck source=ublk.inc
-. "$REPOSITORY/ci/scenarios/ublk.inc"
-ublk_build
 VM_SPEED=none VM_MODULES=ublk_drv vm_start
-ublk_put
+stick_install_check ublk-check
 
 step "what the kernel has"
 stick ublk-check support

@@ -203,7 +203,7 @@ impl AzureConfig {
         let options = ClientOptions {
             concurrency: self.concurrency,
             deadline,
-            attempt_timeout: deadline * 2 / 3,
+            silence: deadline * 2 / 3,
         };
         Ok(Client::new(http, endpoint, credential, options))
     }

@@ -35,6 +35,12 @@ pub use service::{
 };
 pub use store::AzureStore;
 
+/// Sums of several payloads at once, for measuring.
+#[doc(hidden)]
+pub mod md5_lanes {
+    pub use crate::service::md5::{Digest, Width, digests};
+}
+
 /// Parsers of what the service sends, for fuzzing.
 #[doc(hidden)]
 pub mod xml {

@@ -89,7 +89,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Image> {
 fn open_rights(path: &Path, name: &str, options: &OpenOptions, flags: i32) -> Result<(File, bool)> {
     let mut open = fs::OpenOptions::new();
     open.read(true).custom_flags(flags);
-    let opened = match open.clone().write(!options.read_only).open(path) {
+    let opened = match patiently(|| open.clone().write(!options.read_only).open(path)) {
         Ok(file) => return Ok((file, options.read_only)),
         Err(error) if !options.read_only && error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
             tracing::warn!(disk = name, "on read-only media: opened read-only");
@@ -108,7 +108,7 @@ fn open_rights(path: &Path, name: &str, options: &OpenOptions, flags: i32) -> Re
             let detail = format!("{error}; give this user the right to read and write it{remedy}");
             Err(BlockError::denied(name, detail).into())
         }
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ETXTBSY)) => {
+        Err(error) if is_busy(&error) => {
             let owner = "the system (mounted, swapped to, or part of a volume)";
             Err(StoreError::in_use(name, owner, "unmount it, or stop what uses it"))
         }
@@ -132,11 +132,9 @@ fn open_file(path: &Path, name: &str, metadata: &fs::Metadata, options: &OpenOpt
     } else {
         LockKind::Exclusive
     };
-    match sys::lock_file(&file, kind) {
+    match patiently(|| sys::lock_file(&file, kind)) {
         Ok(()) => {}
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
-            return Err(conflict(name, metadata));
-        }
+        Err(error) if is_taken(&error) => return Err(conflict(name, metadata)),
         Err(error) => {
             tracing::warn!(disk = name, %error, "the file system has no locks: nothing keeps others from this disk");
         }
@@ -239,7 +237,7 @@ fn open_block_device(path: &Path, name: &str, metadata: &fs::Metadata, options: 
     } else {
         LockKind::Exclusive
     };
-    lock_patiently(&file, kind).map_err(|_| conflict(name, metadata))?;
+    patiently(|| sys::lock_block_device(&file, kind)).map_err(|_| conflict(name, metadata))?;
     let (logical, physical) =
         sys::block_sizes(&file).map_err(|error| failed(name, "cannot ask for block sizes", &error))?;
     let size = sys::size(&file).map_err(|error| failed(name, "cannot find out its size", &error))?;
@@ -275,18 +273,32 @@ fn in_use(error: StoreError, metadata: &fs::Metadata) -> StoreError {
     }
 }
 
-/// Locks a block device; `udevd` holds a shared lock for moments when it looks at one.
-fn lock_patiently(file: &File, kind: LockKind) -> io::Result<()> {
+/// Tries to get hold of something for up to a second while somebody else has it. Some hold a file or a lock for moments only:
+/// `udevd` while it looks at a block device, a program that is just being started and still has its parent's files.
+fn patiently<T>(attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let mut attempts = 0;
     loop {
-        match sys::lock_block_device(file, kind) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && attempts < 20 => {
+        match attempt() {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) || is_busy(&error) => {
+                if attempts == 20 {
+                    return Err(error);
+                }
                 attempts += 1;
                 thread::sleep(Duration::from_millis(50));
             }
             result => return result,
         }
     }
+}
+
+/// Whether somebody else has the lock: the codes of fcntl(2) and flock(2).
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
+}
+
+/// Whether the system has it: open(2) with O_EXCL on a block device.
+fn is_busy(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ETXTBSY))
 }
 
 /// A limit of the device's queue in sysfs (`Documentation/ABI/stable/sysfs-block`), of the whole disk for a partition.

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Debian packages without touching the machine's own apt configuration: lists, archives and sources of our own.
 
+# shellcheck source=arch.sh
+. "$RIG/lib/arch.sh"
+
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # choose_mirror: sets DEBIAN_MIRROR, unless somebody did, to the mirror that this machine itself uses (if it is a Debian that
@@ -18,11 +21,11 @@ apt_setup() {
     [[ -r $DEBIAN_KEYRING ]] || die "$DEBIAN_KEYRING is missing" \
         "The virtual TV takes its kernel and tools from Debian: apt-get install debian-archive-keyring"
     choose_mirror
-    APT_FOLDER=$CACHE/virtual-tv/apt
+    APT_FOLDER=$CACHE/virtual-tv/apt-$GUEST_DEBIAN
     mkdir -p "$APT_FOLDER/lists/partial" "$APT_FOLDER/archives/partial"
     : >"$APT_FOLDER/status"
     local suite
-    for suite in bookworm bookworm-backports; do
+    for suite in "${GUEST_SUITES[@]}"; do
         echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite main"
     done >"$APT_FOLDER/sources.list"
     cat >"$APT_FOLDER/host.conf" <<CONF
@@ -32,7 +35,6 @@ Dir::Cache::archives "$APT_FOLDER/archives";
 Dir::Etc::sourcelist "$APT_FOLDER/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
-APT::Architecture "amd64";
 APT::Install-Recommends "0";
 APT::Sandbox::User "root";
 Acquire::Languages "none";
@@ -40,7 +42,8 @@ Acquire::Retries "3";
 CONF
     {
         cat "$APT_FOLDER/host.conf"
-        echo "APT::Architectures { \"amd64\"; };"
+        echo "APT::Architecture \"$GUEST_DEBIAN\";"
+        echo "APT::Architectures { \"$GUEST_DEBIAN\"; };"
         echo "Dir::State::status \"$APT_FOLDER/status\";"
     } >"$APT_FOLDER/guest.conf"
 }

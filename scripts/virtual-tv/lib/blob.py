@@ -42,7 +42,11 @@ def upload(name, path):
 def download(name, path):
     blob = container().get_blob_client(name)
     with open(path, "wb") as target:
-        blob.download_blob().readinto(target)
+        target.truncate(blob.get_blob_properties().size)
+        # What is in no range is zero, and not sent.
+        for part in blob.list_page_ranges():
+            target.seek(part.start)
+            blob.download_blob(part.start, part.end - part.start + 1).readinto(target)
 
 
 def list_blobs():

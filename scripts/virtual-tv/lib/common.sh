@@ -8,11 +8,13 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cloud-stick
 # Where cargo builds, and where logs go.
 TARGET=${CARGO_TARGET_DIR:-target}
 [[ $TARGET = /* ]] || TARGET=$REPOSITORY/$TARGET
+# What was built for the guest, stripped.
+PROGRAMS=$TARGET/virtual-tv/bin
 # A fresh rustup is in PATH only after the next login.
 PATH=$PATH:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin
 # A real MPEG film of 4.5 MB in the public domain (CC0), which `prepare` takes from a Debian package.
 FILM=$CACHE/virtual-tv/film.mpg
-export RIG REPOSITORY CACHE TARGET FILM
+export RIG REPOSITORY CACHE TARGET PROGRAMS FILM
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -43,7 +43,11 @@ host_install_debian() {
     local suite=$1
     shift
     say "The machine's own package sources did not do it; trying with Debian $suite, for this one command."
-    apt_setup
-    apt_update
-    apt_host NEEDRESTART_SUSPEND=1 "${APT_INSTALL[@]}" -t "$suite" "$@" </dev/null >/dev/null
+    # The suites of the machine itself, whatever the guest is.
+    (
+        arch_select amd64
+        apt_setup
+        apt_update
+        apt_host NEEDRESTART_SUSPEND=1 "${APT_INSTALL[@]}" -t "$suite" "$@" </dev/null >/dev/null
+    )
 }

@@ -1,11 +1,14 @@
 # shellcheck shell=bash
 # The guest's kernel, initramfs and root file system, made of Debian packages. No root rights needed.
 
+# shellcheck source=arch.sh
+. "$RIG/lib/arch.sh"
+
 # image_folder: where the finished image of this version of the scripts is (or will be).
 image_folder() {
     local recipe
-    recipe=$(cat "$RIG"/guest-packages "$RIG"/guest-modules "$RIG"/guest/initramfs-init "$RIG"/lib/image.sh | sha256sum)
-    printf '%s/virtual-tv/image-%s\n' "$CACHE" "${recipe:0:16}"
+    recipe=$(cat "$RIG"/guest-packages "$RIG"/guest-modules "$RIG"/guest/initramfs-init "$RIG"/lib/image.sh - <<<"${GUEST_SUITES[*]} $GUEST_KERNEL" | sha256sum)
+    printf '%s/virtual-tv/image-%s-%s\n' "$CACHE" "$GUEST_DEBIAN" "${recipe:0:16}"
 }
 
 # build_guest_image REFRESH: makes the image unless it exists. The caller holds the lock.
@@ -18,7 +21,7 @@ build_guest_image() {
     apt_setup
     say "Reading the package lists of $DEBIAN_MIRROR"
     apt_update
-    build=$CACHE/virtual-tv/build
+    build=$CACHE/virtual-tv/build-$GUEST_DEBIAN
     rm -rf "$build"
     mkdir -p "$build/root" "$build/initramfs"
     fetch_kernel "$build"
@@ -36,16 +39,32 @@ build_guest_image() {
 # fetch_kernel BUILD: the newest stock Debian 6.12 kernel and all of its modules.
 fetch_kernel() {
     local package
-    package=$(apt_guest apt-cache pkgnames linux-image-6.12 | grep -E '^linux-image-6\.12\.[0-9]+\+deb12(\.[0-9]+)?-amd64$' |
+    package=$(apt_guest apt-cache pkgnames linux-image-6.12 | grep -xE "$GUEST_KERNEL" |
         sort -V | tail -n 1)
-    [[ -n $package ]] || die "$DEBIAN_MIRROR has no linux-image-6.12.*-amd64 in bookworm-backports" \
+    [[ -n $package ]] || die "$DEBIAN_MIRROR has no kernel like $GUEST_KERNEL in ${GUEST_SUITES[*]}" \
         "The mirror may be in mid-synchronisation; try again later."
-    say "Downloading $package (about 106 MB)"
+    say "Downloading $package (50 to 110 MB)"
     apt_fetch "$APT_FOLDER/archives" "$package"
+    merge_usr "$1/kernel"
     dpkg-deb -x "$APT_FOLDER/archives/$package"_*.deb "$1/kernel"
     rm -f "$APT_FOLDER/archives/$package"_*.deb
     mv "$1"/kernel/boot/vmlinuz-* "$1/vmlinuz"
+    # Device trees of the boards, where there are any.
+    mkdir -p "$1/dtb"
+    find "$1"/kernel/usr/lib/linux-image-* -name 'sun*.dtb' -exec cp -t "$1/dtb" {} + 2>/dev/null || true
     printf '%s\n' "${package#linux-image-}" >"$1/kernel-version"
+}
+
+# merge_usr FOLDER: /bin, /sbin and /lib as links into /usr, which the packages of newer suites count on. (Older ones
+# bring files in both, under the same names.)
+merge_usr() {
+    local name
+    mkdir -p "$1"
+    [[ " ${GUEST_SUITES[*]} " != *' bookworm '* ]] || return 0
+    for name in bin sbin lib; do
+        mkdir -p "$1/usr/$name"
+        ln -s "usr/$name" "$1/$name"
+    done
 }
 
 # fetch_root BUILD: the packages of guest-packages and what they depend on, unpacked.
@@ -59,6 +78,7 @@ fetch_root() {
     rm -rf "$1/archives"
     # shellcheck disable=SC2086
     apt_fetch "$1/archives" $wanted
+    merge_usr "$1/root"
     for archive in "$1"/archives/*.deb; do dpkg-deb -x "$archive" "$1/root"; done
     rm -rf "$1/archives"
     printf '%s\n' "$wanted" >"$1/packages"
@@ -66,7 +86,7 @@ fetch_root() {
         cd "$1/root" || exit
         rm -rf usr/share/{doc,man,locale,info,lintian,bug,i18n}
         # Of the character sets only the one of FAT volume labels.
-        find usr/lib/x86_64-linux-gnu/gconv -name '*.so' ! -name IBM850.so -delete
+        find "usr/lib/$GUEST_TRIPLET/gconv" -name '*.so' ! -name IBM850.so -delete
         mkdir -p dev proc sys tmp run mnt share root etc
         echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd
         echo 'root:x:0:' >etc/group
@@ -79,7 +99,7 @@ fetch_root() {
         local name
         while read -r name; do
             [[ -e usr/bin/$name || -e usr/sbin/$name || -e bin/$name || -e sbin/$name ]] || ln -sf busybox "bin/$name"
-        done < <(bin/busybox --list)
+        done < <(guest_busybox "$1" --list)
     )
 }
 
@@ -88,8 +108,19 @@ fetch_root() {
 guest_program() {
     local root=$1/root program=$2 name=$3
     shift 3
+    if [[ $VIRTUAL_TV_ARCH = arm ]]; then
+        qemu-arm -L "$root" -0 "$name" "$root/$program" "$@"
+        return
+    fi
     "$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu" \
         --argv0 "$name" "$root/$program" "$@"
+}
+
+# guest_busybox BUILD APPLET ARGUMENTS...: the same for busybox, which is a static program.
+guest_busybox() {
+    local busybox=$1/root/bin/busybox
+    shift
+    if [[ $VIRTUAL_TV_ARCH = arm ]]; then qemu-arm "$busybox" "$@"; else "$busybox" "$@"; fi
 }
 
 # pack_modules BUILD: the chosen part of the module tree, decompressed (cheaper to load under emulation).
@@ -102,7 +133,7 @@ pack_modules() {
     cp "$source"/modules.{order,builtin,builtin.modinfo} "$target"
     while read -r entry; do
         (cd "$source" && find "kernel/$entry"* -name '*.ko*' -print0 2>/dev/null) || true
-    done < <(sed 's/#.*//; s/ *$//; /^$/d' "$RIG/guest-modules") | sort -zu |
+    done < <(sed "s/#.*//; s/ *$//; /^$/d; s/ARCH/$GUEST_CRYPTO/" "$RIG/guest-modules") | sort -zu |
         (cd "$source" && xargs -0 cp --parents -t "$target")
     find "$target" -name '*.ko.xz' -print0 | xargs -0 -r xz -d
     guest_program "$1" bin/kmod depmod -b "$1/root" "$version"
@@ -126,7 +157,7 @@ pack_initramfs() {
         cp "$modules/kernel/${module#*/kernel/}" "$tree/modules/"
         echo "/modules/$(basename "$module")"
     done <"$1/load-order" >"$tree/modules.order"
-    (cd "$tree" && find . | "$1/root/bin/busybox" cpio -o -H newc -R 0:0 2>/dev/null) >"$1/initramfs"-new
+    (cd "$tree" && find . | guest_busybox "$1" cpio -o -H newc -R 0:0 2>/dev/null) >"$1/initramfs"-new
     mv "$1/initramfs-new" "$1/initramfs.cpio"
 }
 

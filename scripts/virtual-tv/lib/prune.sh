@@ -8,15 +8,19 @@ image_hold() {
     image=$(image_folder)
     [[ -e $image/complete ]] || die "the virtual TV is not prepared" "Run scripts/virtual-tv/prepare first."
     exec {held}<"$image/complete"
+    touch "$image/complete"
     flock --shared "$held"
 }
 
-# prune_guest_images: removes all images but the current one and those that somebody holds. The caller holds the lock.
+# prune_guest_images: removes all images for this processor but the current one and those that somebody holds or used within
+# a day (a checkout of another version beside this one), also those of the time when there was one processor, whose names have
+# only the 16 digits. The caller holds the lock.
 prune_guest_images() {
     local folder current
     current=$(image_folder)
-    for folder in "$CACHE"/virtual-tv/image-*; do
+    for folder in "$CACHE"/virtual-tv/image-{"$GUEST_DEBIAN"-*,????????????????}; do
         [[ $folder != "$current" && -d $folder ]] || continue
+        [[ -z $(find "$folder/complete" -mmin -1440 2>/dev/null) ]] || continue
         if [[ ! -e $folder/complete ]] || flock --exclusive --nonblock "$folder/complete" true; then
             say "Removing an old image: $folder"
             rm -rf "$folder"

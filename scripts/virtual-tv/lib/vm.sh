@@ -3,8 +3,9 @@
 #
 # The guest shares the folder $VM/share with this machine (9p). A command is a job: a folder share/jobs/ID with `cmd`
 # and `stdin`, whose ID is written to the guest's agent through a virtio port; the agent leaves `stdout`, `stderr` and
-# at last `rc`. So any number of commands runs side by side, no port of this machine is used, and everything that
-# happened can be read afterwards. The guest reaches servers on this machine's 127.0.0.1 as 10.0.2.2.
+# at last `rc`. So any number of commands runs side by side, and no port of this machine is used. Files go through a
+# second disk, $VM/transfer: 9p needs four seconds of processor time for what that moves in one tenth (10 MB, emulated).
+# The guest reaches servers on this machine's 127.0.0.1 as 10.0.2.2.
 
 # shellcheck source=image.sh
 . "$RIG/lib/image.sh"
@@ -22,23 +23,27 @@ VM_TIMEOUT=${VM_TIMEOUT:-240}
 #               At super speed dummy_hcd 6.12 fails some writes of file systems, whatever the gadget does.
 #   VM_MODULES  comma-separated modules for the stick's side instead of "libcomposite,usb_f_mass_storage,ublk_drv"
 vm_start() {
-    local image begin=$EPOCHREALTIME
+    local image
+    VM_BEGIN=$EPOCHREALTIME
     image=$(image_folder)
     image_hold
     VM=${VM:-$(mktemp -d "${TMPDIR:-/tmp}/virtual-tv.XXXXXX")}
-    mkdir -p "$VM/share/jobs" "$VM/share/bin"
+    mkdir -p "$VM/share/jobs"
     cp -r "$RIG/guest" "$VM/share/guest"
     rm -f "$VM/share/ready"
+    truncate -s 16G "$VM/transfer"
+    echo 0 >"$VM/transfer.next"
     mkfifo "$VM/agent.in" "$VM/agent.out"
     # pdeathsig: the machine ends with this shell, however this shell ends. No network beyond this machine (restrict
     # would also cut 10.0.2.2, so the guest simply has no reason to go further).
-    setpriv --pdeathsig KILL -- qemu-system-x86_64 \
-        -nodefaults -no-user-config -no-reboot -display none -machine pc -accel tcg,thread=multi -cpu max \
+    setpriv --pdeathsig KILL -- "${GUEST_MACHINE[@]}" \
+        -nodefaults -no-user-config -no-reboot -display none \
         -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-768}" \
         -kernel "$image/vmlinuz" -initrd "$image/initramfs.cpio" \
-        -append "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off tsc=unstable rig.speed=${VM_SPEED:-high} rig.modules=${VM_MODULES:-}" \
+        -append "$GUEST_CONSOLE quiet panic=-1 net.ifnames=0 rig.speed=${VM_SPEED:-high} rig.modules=${VM_MODULES:-}" \
         -serial "file:$VM/console.log" \
         -drive "file=$image/root.ext4,format=raw,if=virtio,snapshot=on" \
+        -drive "file=$VM/transfer,format=raw,if=virtio" \
         -virtfs "local,path=$VM/share,mount_tag=share,security_model=none,multidevs=remap" \
         -nic user,model=virtio-net-pci \
         -device virtio-serial-pci \
@@ -47,7 +52,8 @@ vm_start() {
         </dev/null >"$VM/qemu.log" 2>&1 &
     VM_PID=$!
     wait_until "$VM_TIMEOUT" "the guest to boot" test -e "$VM/share/ready"
-    say "the virtual TV is up after $(seconds_since "$begin") s"
+    say "the virtual TV is up after $(seconds_since "$VM_BEGIN") s"
+    vm_note "$VM_BEGIN" 0 "boot"
 }
 
 # vm_stop: ends the machine as a power cut would.
@@ -75,36 +81,76 @@ vm_script() { vm_job "$(cat)" </dev/null; }
 
 # vm_job TEXT: runs a shell text in the guest.
 vm_job() {
-    local job code
+    local job code begin=$EPOCHREALTIME cpu
+    vm_cpu cpu
     job=$(mktemp -d "$VM/share/jobs/XXXXXXXX")
     cat >"$job/stdin"
     printf '%s\n' "$1" >"$job/cmd"
     # Opened for reading too: writing must not block when the machine is gone.
     printf '%s\n' "${job##*/}" 1<>"$VM/agent.in"
-    wait_until "$VM_TIMEOUT" "the guest to finish: ${1:0:120}" test -e "$job/rc"
+    wait_until "$VM_TIMEOUT" "the guest to finish: ${1:0:120}" test -s "$job/rc"
     cat "$job/stdout"
     cat "$job/stderr" >&2
     code=$(<"$job/rc")
-    # The record stays small: what scenarios do is in their own output.
+    # The record stays small: what scenarios do is in their own output and in the timeline.
     rm -rf "$job"
+    vm_note "$begin" "$cpu" "${1//$'\n'/; }"
     return "$code"
+}
+
+# vm_note START CPU TEXT: a line of the timeline: when it began, how long it took, and the processor time that the
+# machine took meanwhile, which a busy test machine changes less. What runs side by side is counted in each line.
+vm_note() {
+    local now=$EPOCHREALTIME cpu
+    vm_cpu cpu
+    printf '%7d ms %+7d ms %6d ms of CPU  %s\n' $(((${1/./} - ${VM_BEGIN/./}) / 1000)) $(((${now/./} - ${1/./}) / 1000)) \
+        $(((cpu - $2) * 10)) "${3:0:200}" >>"$VM/timeline"
+}
+
+# vm_cpu VARIABLE: hundredths of a second of processor time (the kernel's USER_HZ) that the machine has taken so far.
+vm_cpu() {
+    local line words
+    printf -v "$1" 0
+    { read -r line <"/proc/$VM_PID/stat"; } 2>/dev/null || return 0
+    # After the name in parentheses: the state, and ten numbers before the two of interest (proc(5): utime, stime).
+    read -ra words <<<"${line##*) }"
+    printf -v "$1" %d $((words[11] + words[12]))
+}
+
+# vm_room BYTES: where in the transfer disk there is so much unused room, in MiB. Each place is used once: what the
+# guest's kernel remembers of the disk stays true.
+vm_room() {
+    local place
+    {
+        flock 9
+        place=$(<"$VM/transfer.next")
+        echo $((place + $1 / 1048576 + 1)) >"$VM/transfer.next"
+    } 9<"$VM/transfer"
+    echo "$place"
 }
 
 # vm_put FILE PATH: copies a file of this machine into the guest.
 vm_put() {
-    local name
-    name=$(mktemp -u "$VM/share/put.XXXXXXXX")
-    cp --sparse=always "$1" "$name"
-    vm_run sh -c 'mkdir -p "$(dirname "$2")" && cp "$1" "$2"' sh "/share/${name##*/}" "$2"
-    rm -f "$name"
+    local size place
+    size=$(stat -L -c %s "$1")
+    place=$(vm_room "$size")
+    dd if="$1" of="$VM/transfer" bs=1M seek="$place" conv=notrunc,sparse status=none
+    vm_run sh /share/guest/take "$2" "$size" "$place"
+}
+
+# vm_put_program FILE NAME: a program of this machine into the guest's PATH.
+vm_put_program() {
+    vm_put "$1" "/usr/local/bin/$2" && vm_run chmod 755 "/usr/local/bin/$2"
 }
 
 # vm_get PATH FILE: copies a file of the guest to this machine.
 vm_get() {
-    local name
-    name=$(mktemp -u "$VM/share/get.XXXXXXXX")
-    vm_run cp "$1" "/share/${name##*/}"
-    mv "$name" "$2"
+    local size place
+    size=$(vm_run stat -L -c %s "$1")
+    place=$(vm_room "$size")
+    vm_run dd "if=$1" of=/dev/vdb bs=1M "seek=$place" conv=notrunc,sparse,fsync status=none
+    dd if="$VM/transfer" of="$2" bs=1M skip="$place" count=$((size / 1048576 + 1)) conv=sparse status=none
+    truncate -s "$size" "$2"
 }
 
 # wait_until SECONDS WHAT COMMAND...: until the command (of this machine) succeeds; dies with WHAT when the machine

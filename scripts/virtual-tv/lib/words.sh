@@ -1,12 +1,21 @@
 # shellcheck shell=bash
-# The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh.
+# The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh; what the
+# stick's configuration says: configuration.sh.
 
 # shellcheck source=vm.sh
 . "$RIG/lib/vm.sh"
 # shellcheck source=servers.sh
 . "$RIG/lib/servers.sh"
+# shellcheck source=configuration.sh
+. "$RIG/lib/configuration.sh"
 
-step() { say "== [$SECONDS s] $*"; }
+# step WHAT: a heading in the scenario's output and in its timeline.
+step() {
+    local now=0
+    [[ -z ${VM_BEGIN:-} ]] || now=$(seconds_since "$VM_BEGIN")
+    say "== [$now s] $*"
+    printf '== [%s s] %s\n' "$now" "$*" >>"$VM/timeline"
+}
 
 # expect WHAT COMMAND...: the scenario fails with WHAT unless the command succeeds.
 expect() {
@@ -59,49 +68,19 @@ tv_disturbances() { vm_run sh /share/guest/tv disturbances; }
 cable_out() { vm_run sh /share/guest/tv cable 1; }
 cable_in() { vm_run sh /share/guest/tv cable 0; }
 
-# stick_config: the configuration comes on the input. stick_secrets: the same for the secrets file.
-CONFIG=/etc/cloud-stick/gadget-manager.toml
-stick_config() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && cat >"$1"' sh "$CONFIG"; }
-stick_secrets() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && umask 077 && cat >/etc/cloud-stick/secrets.toml'; }
-
 # stick_install: puts gadget-manager into the guest.
 stick_install() {
-    local program=${GADGET_MANAGER:-$TARGET/virtual-tv/bin/gadget-manager}
+    [[ ! -e $VM/installed ]] || return 0
+    local program=${GADGET_MANAGER:-$PROGRAMS/gadget-manager}
     [[ -x $program ]] || die "$program is missing" "Build it with scripts/virtual-tv/build."
-    vm_run test -x /usr/local/bin/gadget-manager || vm_put "$program" /usr/local/bin/gadget-manager
+    vm_put_program "$program" gadget-manager
+    touch "$VM/installed"
 }
 
-# stick_with_blob IMAGE...: the configuration of a stick with one LUN per page blob in Azurite, and its secrets.
-stick_with_blob() {
-    local image
-    {
-        cat <<TOML
-[[store]]
-name = "cloud"
-type = "azure"
-endpoint = "$AZURITE_ENDPOINT"
-container = "$BLOB_CONTAINER"
-allow_http = true
-create_container = true
-
-[gadget]
-product = "Cloud Stick"
-TOML
-        for image in "$@"; do
-            cat <<TOML
-
-[[disk]]
-name = "$image"
-store = "cloud"
-image = "$image"
-
-[[gadget.lun]]
-disk = "$image"
-removable = true
-TOML
-        done
-    } | stick_config
-    azurite_secrets cloud | stick_secrets
+# stick_install_check NAME: puts one of the programs into the guest that try out a crate of ours (scripts/virtual-tv/build).
+stick_install_check() {
+    [[ -x $PROGRAMS/$1 ]] || die "$PROGRAMS/$1 is missing" "Build it with scripts/virtual-tv/build --checks."
+    vm_put_program "$PROGRAMS/$1" "$1"
 }
 
 # gadget_manager ARGUMENTS...: runs a command of it on the stick, with the scenario's configuration.
@@ -143,8 +122,9 @@ make_tree() {
 
 # put_tree FOLDER PATH: a folder of this machine into the guest, with its checksums as PATH.sha256.
 put_tree() {
-    tar -C "$1" -cf - . | vm_pipe sh -c 'mkdir -p "$1" && tar -C "$1" -xmf -' sh "$2"
-    vm_put "$1.sha256" "$2.sha256"
+    tar -C "$1" -cf "$1.tar" . -C "${1%/*}" "${1##*/}.sha256"
+    vm_put "$1.tar" "$2.tar"
+    vm_run sh -c 'mkdir "$1" && tar -C "$1" -xmf "$1.tar" && mv "$1/$2" "$1.sha256"' sh "$2" "${1##*/}.sha256"
 }
 
 # check_tree FOLDER CHECKSUMS: every file of the list is there with its content (on this machine).
@@ -161,6 +141,10 @@ fat_image() {
     [[ $# -lt 4 ]] || LC_ALL=C.UTF-8 mcopy -s -i "$1" "$4"/* ::/
 }
 
+# tv_format DEVICE LABEL: FAT32 with clusters of 2 KiB (sticks have 4 or more): with the 512 bytes that mkfs.vfat takes for
+# disks of our size, most of what is written would be tables. FAT32 with them has 128 MiB at least; take 160.
+tv_format() { tv mkfs.vfat -F 32 -s 4 -n "$2" "$1"; }
+
 # tv_mount DEVICE, tv_unmount: as a TV mounts a stick (names in UTF-8).
 tv_mount() { tv mount -t vfat -o iocharset=utf8 "$1" /mnt/tv; }
 tv_unmount() { tv umount /mnt/tv; }
@@ -170,6 +154,7 @@ tv_forget() { vm_run sh -c 'sync; echo 3 >/proc/sys/vm/drop_caches'; }
 
 collect_logs() {
     [[ -n ${VM_PID:-} ]] || return 0
+    cp "$VM/timeline" "$1/timeline.log" 2>/dev/null
     if kill -0 "$VM_PID" 2>/dev/null && [[ -e $VM/share/ready ]]; then
         VM_TIMEOUT=20
         (vm_run dmesg >"$1/kernel.log" 2>&1) || true

@@ -105,7 +105,7 @@ pub(crate) async fn states_follow_the_cable() {
     gadget.disconnect().await.unwrap();
     gadget.connect().await.unwrap();
     until(&mut events, is(DeviceState::Configured)).await;
-    let disk = eventually("the disk", || host::disk(0)).await;
+    let disk = eventually("the disk", || host::disk(0).filter(|disk| host::mark(disk).is_ok())).await;
     assert_eq!(host::mark(&disk).unwrap(), "states", "media stay in while disconnected");
     gadget.remove().await.unwrap();
 }

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::retry::Failure;
+use super::{pace::Room, retry::Failure};
 use crate::error::AzureError;
 
 /// Answers to requests that were sent together arrive together: they count as one sign of overload.
@@ -40,6 +40,8 @@ struct State {
 /// A place among the requests in flight.
 #[derive(Debug)]
 pub(crate) struct Slot {
+    /// Room on the line, for requests with a long body.
+    pub(super) room: Option<Room>,
     permit: Option<OwnedSemaphorePermit>,
     limiter: Arc<Limiter>,
 }
@@ -78,6 +80,7 @@ impl Limiter {
             return Err(busy());
         };
         let slot = Slot {
+            room: None,
             permit: Some(permit.map_err(|_| busy())?),
             limiter: self.clone(),
         };

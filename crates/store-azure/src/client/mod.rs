@@ -3,6 +3,8 @@
 mod answer;
 mod limiter;
 mod monitor;
+mod pace;
+mod progress;
 mod request;
 mod retry;
 mod transport;
@@ -11,7 +13,6 @@ pub(crate) mod xml;
 use std::{sync::Arc, time::Duration};
 
 use block::Payload;
-use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use tokio::time::{Instant, timeout_at};
@@ -31,8 +32,11 @@ use crate::{
     credential::Credential,
     endpoint::Endpoint,
     error::{AzureError, Result},
+    service::MAX_PUT,
 };
 use limiter::Limiter;
+use pace::Pace;
+use progress::Progress;
 
 /// The version of the REST interface that is spoken; page ranges are paged since 2020-10-02.
 pub const API_VERSION: &str = "2021-12-02";
@@ -48,8 +52,15 @@ pub struct ClientOptions {
     pub concurrency: usize,
     /// A request, with all its retries, takes no longer.
     pub deadline: Duration,
-    /// One attempt takes no longer.
-    pub attempt_timeout: Duration,
+    /// An attempt is given up when no byte of it moved for so long.
+    pub silence: Duration,
+}
+
+impl ClientOptions {
+    /// Bodies are to be answered long before their silence could be taken for that of a dead line.
+    fn pace(&self) -> Arc<Pace> {
+        Pace::new(self.concurrency.saturating_mul(MAX_PUT as usize), self.silence / 3)
+    }
 }
 
 /// What the service said.
@@ -80,6 +91,7 @@ pub struct Client {
     credential: Credential,
     options: ClientOptions,
     limiter: Arc<Limiter>,
+    pace: Arc<Pace>,
     monitor: Option<Arc<Monitor>>,
 }
 
@@ -92,6 +104,7 @@ impl Client {
             endpoint: Arc::new(endpoint),
             credential,
             limiter: Limiter::new(options.concurrency),
+            pace: options.pace(),
             options,
             monitor: None,
         }
@@ -101,6 +114,7 @@ impl Client {
     pub(crate) fn for_disk(&self, monitor: Arc<Monitor>) -> Self {
         Self {
             limiter: Limiter::new(self.options.concurrency),
+            pace: self.options.pace(),
             monitor: Some(monitor),
             ..self.clone()
         }
@@ -157,9 +171,30 @@ impl Client {
         self.limiter.acquire(deadline, self.endpoint.as_str()).await
     }
 
+    /// As [`slot`](Self::slot), for a request with a body of so many bytes: waits for room on the line as well.
+    pub(crate) async fn slot_for(&self, bytes: usize, deadline: Instant) -> Result<Slot, Failure> {
+        let room = self.pace.room(bytes, deadline, self.endpoint.as_str()).await?;
+        let mut slot = self.slot(deadline).await?;
+        slot.room = room;
+        Ok(slot)
+    }
+
+    /// Longest body that is worth sending over this line, a power of two of bytes.
+    pub(crate) fn piece(&self) -> u32 {
+        self.pace.piece()
+    }
+
     /// Sends a request once. The place is given back when the answer is complete.
     pub(crate) async fn attempt(&self, slot: Slot, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
+        let start = Instant::now();
         let result = self.attempt_unlimited(request, deadline).await;
+        if let Some(room) = &slot.room {
+            match &result {
+                Ok(_) => room.answered(start.elapsed()),
+                Err(failure) if failure.silent => room.stuck(),
+                Err(_) => {}
+            }
+        }
         match &result {
             Ok(_) => self.limiter.succeeded(),
             Err(failure) if failure.throttled => self.limiter.throttled(failure.retry_after),
@@ -196,7 +231,7 @@ impl Client {
 
     /// Sends a request once, past all limits: for leases, which must not wait behind data.
     pub(crate) async fn attempt_unlimited(&self, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
-        let give_up = deadline.min(Instant::now() + self.options.attempt_timeout);
+        let give_up = deadline.min(Instant::now() + self.options.silence);
         let (url, headers) = match timeout_at(give_up, self.prepare(request)).await {
             Ok(prepared) => prepared.map_err(Failure::unsent)?,
             Err(_) => {
@@ -206,10 +241,12 @@ impl Client {
                 )));
             }
         };
-        let result = match timeout_at(give_up, self.exchange(request, url, headers)).await {
-            Ok(result) => result,
+        let progress = Progress::new();
+        let exchange = self.exchange(request, url, headers, &progress);
+        let result = match progress.watch(exchange, self.options.silence, deadline).await {
+            Some(result) => result,
             // More requests share the line than it can carry in that time; all of them would fail together for ever.
-            Err(_) => Err(Failure {
+            None => Err(Failure {
                 throttled: true,
                 ..Failure::lost(AzureError::unreachable(&*request.object, "no answer in time"))
             }),
@@ -254,7 +291,7 @@ impl Client {
         let request = self
             .http
             .get(self.endpoint.url(None, None))
-            .timeout(self.options.attempt_timeout);
+            .timeout(self.options.silence);
         let answer = request
             .send()
             .await
@@ -262,17 +299,18 @@ impl Client {
         Ok(clock_skew(answer.headers()))
     }
 
-    async fn exchange(&self, request: &Request, url: url::Url, headers: HeaderMap) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        url: url::Url,
+        headers: HeaderMap,
+        progress: &Progress,
+    ) -> Result<Answer, Failure> {
         let mut message = reqwest::Request::new(request.method.clone(), url);
         let authorization = headers.get(header::AUTHORIZATION).cloned();
         *message.headers_mut() = headers;
-        match request.body.segments() {
-            [] => {}
-            [whole] => *message.body_mut() = Some(whole.clone().into()),
-            _ => {
-                let segments = request.body.clone().into_iter().map(Ok::<_, std::io::Error>);
-                *message.body_mut() = Some(reqwest::Body::wrap_stream(stream::iter(segments)));
-            }
+        if !request.body.is_empty() {
+            *message.body_mut() = Some(progress.body(&request.body));
         }
         let object = &*request.object;
         let mut response = self.http.execute(message).await.map_err(|error| {
@@ -283,12 +321,13 @@ impl Client {
                 Failure::lost(failure)
             }
         })?;
+        progress.moved();
         let status = response.status();
         if !status.is_success() {
             return Err(self.refusal(request, response, authorization).await);
         }
         let headers = std::mem::take(response.headers_mut());
-        let body = self.body(request, &mut response, &headers).await?;
+        let body = self.body(request, &mut response, &headers, progress).await?;
         Ok(Answer { status, headers, body })
     }
 
@@ -298,6 +337,7 @@ impl Client {
         request: &Request,
         response: &mut reqwest::Response,
         headers: &HeaderMap,
+        progress: &Progress,
     ) -> Result<Payload, Failure> {
         let object = &*request.object;
         let announced: Option<u64> = headers
@@ -314,7 +354,10 @@ impl Client {
         let mut body = Payload::new();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) => body.push(chunk),
+                Ok(Some(chunk)) => {
+                    progress.moved();
+                    body.push(chunk);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     let what = format!("the answer broke off: {}", describe(&error));
@@ -390,7 +433,7 @@ mod tests {
         let options = ClientOptions {
             concurrency: 8,
             deadline: Duration::from_secs(15),
-            attempt_timeout: Duration::from_millis(50),
+            silence: Duration::from_millis(50),
         };
         let http = http_client(None, Duration::from_secs(5), 1).unwrap();
         let client = Client::new(http, endpoint, credential, options);

@@ -134,6 +134,12 @@ impl Sas {
                 "has no \"sp\" (permissions) or no \"se\" (expiry); copy it again, whole",
             ));
         }
+        // Letters only: what is shown of a signature must not be able to hold the rest of one that was encoded twice.
+        if !sas.permissions.bytes().all(|letter| letter.is_ascii_lowercase()) {
+            return Err(invalid(
+                "has something else than letters in \"sp\" (permissions); copy it again, whole",
+            ));
+        }
         sas.query = Secret::new(kept.finish());
         Ok(sas)
     }
@@ -275,6 +281,7 @@ mod tests {
             "sv=1&sig=planted",
             "sv=1&sp=r&se=planted&sig=planted",
             "sp=r&se=2026-01-01&sig=planted",
+            "sv=1&sp=r%26sig%3Dplanted&se=2026-01-01&sig=planted",
         ] {
             assert!(!Sas::parse(bad).unwrap_err().to_string().contains("planted"), "{bad}");
         }

@@ -152,7 +152,9 @@ impl Inner {
         }
         let deadline = self.blob.client().deadline();
         let range = offset..offset + data.len() as u64;
-        let writes = split_write(offset, data, self.io.request_size);
+        // On a slow line shorter ones, so that each is done in time.
+        let request_size = self.io.request_size.min(self.blob.client().piece());
+        let writes = split_write(offset, data, request_size);
         let _guard = self.lock(range, deadline).await?;
         self.put_all(writes, deadline).await
     }
@@ -261,7 +263,8 @@ impl Inner {
         deadline: Instant,
     ) -> Result<(), Failure> {
         let client = self.blob.client();
-        let slot = client.slot(deadline).await?;
+        let body = write.data.as_ref().map_or(0, Payload::len);
+        let slot = client.slot_for(body, deadline).await?;
         let raiser = self.raiser(ownership, deadline);
         let ticket = epoch.ticket(&raiser).await.map_err(|error| self.refused(error))?;
         let number = ticket.number();

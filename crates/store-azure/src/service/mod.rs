@@ -4,7 +4,7 @@ mod blob;
 mod containers;
 mod copy;
 mod lease;
-mod md5;
+pub(crate) mod md5;
 mod pages;
 
 use std::{collections::BTreeMap, sync::Arc};

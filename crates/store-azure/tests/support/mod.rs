@@ -116,6 +116,19 @@ pub async fn read(disk: &dyn BlockDevice, offset: u64, len: u32) -> Vec<u8> {
     disk.read(offset, len).await.expect("a read").to_vec()
 }
 
+/// How a raw image is opened for writing, by somebody without an identity.
+pub fn open_settings(io: store_azure::IoSettings) -> store_azure::OpenSettings {
+    store_azure::OpenSettings {
+        read_only: false,
+        take_over: false,
+        owner: "test".to_owned(),
+        identity: None,
+        lease_seconds: 60,
+        format: Some(store_azure::Format::Raw),
+        io,
+    }
+}
+
 /// A disk on the scripted service, with settings of the test's own.
 pub async fn scripted(
     service: &service::Service,
@@ -128,19 +141,11 @@ pub async fn scripted(
     let key = AzureSecret::AccountKey(Secret::new(store_azure::DEVELOPMENT_KEY));
     let client = all.client(&key)?;
     let blob = store_azure::Container::new(client, "disks")?.blob("tv", None)?;
-    let mut open = store_azure::OpenSettings {
-        read_only: false,
-        take_over: false,
-        owner: "test".to_owned(),
-        identity: None,
-        lease_seconds: 60,
-        format: Some(store_azure::Format::Raw),
-        io: store_azure::IoSettings {
-            request_size: all.request_size,
-            md5_writes: all.md5_writes,
-            md5_reads_up_to: all.md5_reads_up_to,
-        },
-    };
+    let mut open = open_settings(store_azure::IoSettings {
+        request_size: all.request_size,
+        md5_writes: all.md5_writes,
+        md5_reads_up_to: all.md5_reads_up_to,
+    });
     settings(&mut open);
     store_azure::open(&blob, "disks/tv", &open).await
 }

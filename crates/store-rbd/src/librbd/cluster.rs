@@ -2,7 +2,7 @@
 //!
 //! librados is declared by the crate `ceph`. Its own `connect_to_ceph` is not used: it takes settings from a file only, so that
 //! the key would have to be in one, and leaks its client whenever connecting fails, which an offline stick does every few
-//! seconds (`docs/decisions/0011`). All functions here block.
+//! seconds (`docs/decisions/0013`). All functions here block.
 
 use std::{
     ffi::{CStr, CString, c_char, c_int},

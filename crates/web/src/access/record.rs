@@ -1,0 +1,184 @@
+//! What is kept about access: one file, `access.json`, readable by its owner only.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{
+    code,
+    random::{self, Hash, NoRandom},
+};
+
+/// Everything that is kept. The only secret in it that opens anything is the claim code, and only as long as nobody owns the
+/// device: passwords, sessions and tokens are there as hashes.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    /// Version of this format.
+    version: u32,
+    /// The claim code of a device without an owner.
+    pub(super) claim_code: Option<String>,
+    /// Wrong codes in a row.
+    pub(super) claim_failures: u32,
+    /// The owner's password, hashed.
+    pub(super) password: Option<String>,
+    /// Wrong passwords in a row.
+    pub(super) password_failures: u32,
+    /// Sessions that have not ended.
+    pub(super) sessions: Vec<SessionRecord>,
+    /// Tokens that have not been revoked.
+    pub(super) tokens: Vec<TokenRecord>,
+}
+
+/// What is kept of a session.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionRecord {
+    #[serde(with = "hash_text")]
+    pub(super) hash: Hash,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) created: OffsetDateTime,
+    /// When it was used last, to the hour.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) used: OffsetDateTime,
+    /// Whether it has only been seen with TLS.
+    pub(super) tls: bool,
+}
+
+/// What is kept of a token.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenRecord {
+    #[serde(with = "hash_text")]
+    pub(super) hash: Hash,
+    pub(super) id: String,
+    pub(super) name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) created: OffsetDateTime,
+    /// When it was used last, to the hour.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub(super) used: Option<OffsetDateTime>,
+    pub(super) read_only: bool,
+}
+
+impl Record {
+    const VERSION: u32 = 1;
+
+    /// Of a device that has no owner.
+    pub(super) fn unclaimed() -> Result<Self, NoRandom> {
+        Ok(Self {
+            claim_code: Some(code::generate()?),
+            ..Self::locked()
+        })
+    }
+
+    /// Of a device that nobody gets into.
+    pub(super) fn locked() -> Self {
+        Self {
+            version: Self::VERSION,
+            claim_code: None,
+            claim_failures: 0,
+            password: None,
+            password_failures: 0,
+            sessions: Vec::new(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Reads the file; `None` if there is none.
+    pub(super) fn load(path: &Path) -> io::Result<Option<Self>> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // What exactly is wrong may quote a secret.
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+        let record: Self = serde_json::from_slice(&text).map_err(|_| damaged())?;
+        // One or the other: a file with neither, or both, was not written by this program.
+        if record.version != Self::VERSION || record.claim_code.is_some() == record.password.is_some() {
+            return Err(damaged());
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(Some(record))
+    }
+
+    /// Writes the file: after a power cut there is the old one or the new one, never half of one.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self)?;
+        write_aside(path, &text)
+    }
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_aside(path: &Path, content: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    // What a power cut left there may have other rights.
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+mod hash_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Hash, random};
+
+    pub(super) fn serialize<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&random::encode(hash))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        random::decode(&text).ok_or_else(|| D::Error::custom("not a hash"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.json");
+        assert!(Record::load(&path).unwrap().is_none());
+        let record = Record::unclaimed().unwrap();
+        record.save(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Record::load(&path).unwrap().unwrap().claim_code, record.claim_code);
+    }
+
+    #[test]
+    fn every_cut_of_a_record_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.json");
+        Record::unclaimed().unwrap().save(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert!(Record::load(&path).is_err(), "cut to {length} bytes");
+        }
+        fs::write(&path, serde_json::to_vec(&Record::locked()).unwrap()).unwrap();
+        assert!(Record::load(&path).is_err(), "neither code nor password");
+    }
+}

@@ -1,0 +1,210 @@
+//! Listeners, and everything that is true of all requests.
+
+mod certificates;
+mod connection;
+mod headers;
+mod host;
+mod listen;
+mod options;
+mod places;
+mod rate;
+mod redirect;
+mod router;
+mod timed;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use listen::ListenError;
+pub use options::{Limits, Options, Rate};
+
+use crate::{
+    access::{Access, OpenError},
+    api::Problem,
+    app::App,
+    appliance::Appliance,
+    mdns::Announcer,
+    page,
+    tls::{Keeper, TlsError},
+};
+use listen::{House, Socket};
+use places::Places;
+use router::Rules;
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nobody could be let in.
+    #[error(transparent)]
+    Access(#[from] OpenError),
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A door cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// A running server. Dropped, it ends without waiting for anybody; [`stop`](Self::stop) waits.
+pub struct Server {
+    app: App,
+    http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
+    keeper: Option<Arc<Keeper>>,
+    stop: CancellationToken,
+    /// Listeners and what goes on beside them.
+    chores: TaskTracker,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Opens all doors, or none.
+    ///
+    /// # Errors
+    /// If the folder cannot be used, no certificate can be made, or somebody else listens already.
+    pub async fn start(options: Options, appliance: Arc<dyn Appliance>) -> Result<Self, StartError> {
+        let access = Access::open(&options.folder, options.access, options.clock.clone())?;
+        let new_owner = Arc::new(Notify::new());
+        let app = App::new(appliance.clone(), access, new_owner.clone());
+        let (mut http, mut https) = (Vec::new(), Vec::new());
+        for address in &options.http {
+            http.push(listen::bind(*address).await?);
+        }
+        for address in &options.https {
+            https.push(listen::bind(*address).await?);
+        }
+        let socket = options.socket.as_deref().map(Socket::bind).transpose()?;
+        let keeper = if https.is_empty() {
+            None
+        } else {
+            let subject = certificates::subject(&*appliance);
+            Some(Keeper::open(&options.folder, &subject, options.clock.now())?)
+        };
+        let acceptor = match &keeper {
+            Some(keeper) => Some(TlsAcceptor::from(Arc::new(keeper.server_config()?))),
+            None => None,
+        };
+        let addresses = |listeners: &[tokio::net::TcpListener]| -> Vec<SocketAddr> {
+            listeners
+                .iter()
+                .filter_map(|listener| listener.local_addr().ok())
+                .collect()
+        };
+        let (http_addresses, https_addresses) = (addresses(&http), addresses(&https));
+        let rules = Rules {
+            app: app.clone(),
+            allowed_hosts: options.allowed_hosts.into(),
+            https_port: https_addresses.first().map(SocketAddr::port),
+            rates: Arc::new(rate::Rates::new(options.limits)),
+            clock: options.clock.clone(),
+        };
+        let house = House {
+            router: router::build(rules),
+            limits: options.limits,
+            places: Places::new(options.limits),
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        let chores = TaskTracker::new();
+        for listener in http {
+            chores.spawn(house.clone().network(listener, None));
+        }
+        for listener in https {
+            chores.spawn(house.clone().network(listener, acceptor.clone()));
+        }
+        if let Some(socket) = socket {
+            chores.spawn(house.clone().local(socket));
+        }
+        if let Some(keeper) = &keeper {
+            let stop = house.stop.clone();
+            chores.spawn(certificates::keep(
+                keeper.clone(),
+                appliance,
+                options.clock,
+                new_owner,
+                stop,
+            ));
+        }
+        let port = http_addresses.first().or(https_addresses.first()).map(SocketAddr::port);
+        if let Some(port) = port.filter(|_| options.announce) {
+            match Announcer::open(port) {
+                Ok(announcer) => {
+                    chores.spawn(announcer.run(app.appliance.name(), house.stop.clone()));
+                }
+                Err(error) => tracing::warn!(%error),
+            }
+        }
+        if !page::is_built_in() {
+            tracing::warn!("this program was built without its page; the API works all the same");
+        }
+        Ok(Self {
+            app,
+            http: http_addresses,
+            https: https_addresses,
+            keeper,
+            stop: house.stop,
+            chores,
+            connections: house.connections,
+        })
+    }
+
+    /// Where it listens without TLS.
+    #[must_use]
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Where it listens with TLS.
+    #[must_use]
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.https
+    }
+
+    /// Who may do what: the claim code, and the board's button.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.app.access
+    }
+
+    /// Takes the device from its owner, as a factory reset over the API does once the device has done its part: what a
+    /// held button does.
+    ///
+    /// # Errors
+    /// If what is kept about access cannot be written; nothing has changed then.
+    pub async fn forget_owner(&self) -> Result<(), Problem> {
+        self.app.forget_owner().await
+    }
+
+    /// SHA-256 of the certificate as browsers show it, if there is TLS.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.keeper.as_ref().map(|keeper| keeper.fingerprint())
+    }
+
+    /// The certificate in DER, if there is TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        self.keeper.as_ref().map(|keeper| keeper.certificate())
+    }
+
+    /// Lets nobody in any more, ends streams and tasks, and waits a little for requests under way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.app.events.stop();
+        self.chores.close();
+        self.chores.wait().await;
+        self.connections.close();
+        self.connections.wait().await;
+        self.app.tasks.stop().await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.app.events.stop();
+    }
+}

@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# The words of a scenario that write the stick's configuration.
+
+# stick_config: the configuration comes on the input. stick_secrets: the same for the secrets file.
+CONFIG=/etc/cloud-stick/gadget-manager.toml
+stick_config() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && cat >"$1"' sh "$CONFIG"; }
+stick_secrets() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && umask 077 && cat >/etc/cloud-stick/secrets.toml'; }
+
+# The configuration of a stick with one LUN for each image. stick_with_blob IMAGE...: page blobs in Azurite, and the
+# secrets. stick_with_files IMAGE...: files in /data/disks of the stick.
+stick_with_blob() {
+    { toml_blobs "$@" && toml_luns "$@"; } | stick_config
+    azurite_secrets cloud | stick_secrets
+}
+stick_with_files() {
+    { toml_files "$@" && toml_luns "$@"; } | stick_config
+    stick mkdir -p /data/disks
+}
+
+# For configurations that are not so plain. toml_blobs IMAGE..., toml_files IMAGE...: prints a store (named cloud, card) and
+# a disk for each image, named like it; a line that follows belongs to the last disk.
+toml_blobs() {
+    cat <<TOML
+[[store]]
+name = "cloud"
+type = "azure"
+endpoint = "$AZURITE_ENDPOINT"
+container = "$BLOB_CONTAINER"
+allow_http = true
+create_container = true
+TOML
+    toml_disks cloud "$@"
+}
+toml_files() {
+    cat <<TOML
+[[store]]
+name = "card"
+type = "file"
+folder = "/data/disks"
+TOML
+    toml_disks card "$@"
+}
+toml_disks() {
+    local image store=$1
+    shift
+    for image in "$@"; do printf '\n[[disk]]\nname = "%s"\nstore = "%s"\nimage = "%s"\n' "$image" "$store" "$image"; done
+}
+
+# toml_luns DISK...: prints the gadget with a removable LUN for each disk.
+toml_luns() {
+    local disk
+    printf '\n[gadget]\nproduct = "Cloud Stick"\n'
+    for disk in "$@"; do printf '\n[[gadget.lun]]\ndisk = "%s"\nremovable = true\n' "$disk"; done
+}
