@@ -5,7 +5,7 @@ ceph_start
 # shellcheck disable=SC2034 # vm.sh reads it
 VM_SPEED=none vm_start
 forward_ceph
-vm_put "$TARGET/rbd-check" /usr/local/bin/rbd-check
+stick_install_check rbd-check
 facts() {
     printf 'monitors=v2:%s\nuser=%s\nkey=%s\npool=%s\ndata_pool=%s\n' "$(ceph_fact monitors)" "$(ceph_fact user)" \
         "$(ceph_key "$(ceph_fact user)")" "$(ceph_fact pool)" "$(ceph_fact data_pool)"
