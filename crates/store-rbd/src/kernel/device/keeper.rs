@@ -67,6 +67,8 @@ async fn ask(disk: &Arc<Inner>) {
         }
         Ok(Err(error)) => match disk.told("asking for the size", &error) {
             error @ BlockError::Unreachable { .. } => disk.monitor.silent(since, error),
+            // Told already.
+            BlockError::Fenced { .. } => {}
             error => warn!(disk = %disk.name, %error, "asking for the size"),
         },
         Err(error) => warn!(disk = %disk.name, %error, "asking for the size"),
