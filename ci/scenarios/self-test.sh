@@ -21,8 +21,9 @@ vm_get /tmp/in/file "$WORK/back"
 expect "the same bytes" cmp "$WORK/file" "$WORK/back"
 
 step "the guest reaches a server on this machine"
-port=$(free_port)
-python3 -m http.server --bind 127.0.0.1 --directory "$WORK" "$port" >/dev/null 2>&1 &
+port=0
+free_port port
+setpriv --pdeathsig KILL -- python3 -m http.server --bind 127.0.0.1 --directory "$WORK" "$port" >/dev/null 2>&1 &
 server=$!
 wait_until 30 "the HTTP server" curl -fso /dev/null "http://127.0.0.1:$port/"
 expect_equal "the same file over the network" "$(sha256sum <"$WORK/file")" \

@@ -78,7 +78,7 @@ echo $! >/tmp/pid
 for try in $(seq 400); do [ -b /dev/ublkb0 ] && break; sleep 0.05; done
 # At once, perhaps before the daemon itself knows that it has started.
 kill -9 "$(cat /tmp/pid)"
-for try in $(seq 40); do [ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] && break; sleep 0.05; done
+for try in $(seq 400); do [ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] && break; sleep 0.05; done
 [ "$(ublk-check list /run/ublk)" = "0 ours radio Quiesced" ] || { ublk-check list /run/ublk; cat /tmp/serve.log; exit 1; }
 dd if=/dev/ublkb0 of=/dev/null bs=64k count=1 iflag=direct 2>/tmp/dd.log &
 dd=$!

@@ -16,7 +16,10 @@ fuzz_target!(|text: &str| {
             let written = found.monitors.to_string();
             assert_eq!(written.parse::<Monitors>().as_ref(), Ok(&found.monitors), "{written}");
             for (name, value) in &found.options {
-                assert!(!name.is_empty() && !value.contains(['$', '/', '\n', '\0']), "{name} = {value}");
+                assert!(
+                    !name.is_empty() && !value.contains(['$', '/', '\n', '\0']),
+                    "{name} = {value}"
+                );
             }
         }
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -12,7 +12,12 @@ fuzz_target!(|text: &str| {
             assert_eq!(written.parse::<Monitors>().as_ref(), Ok(&monitors), "{written}");
             for protocol in [Protocol::V1, Protocol::V2] {
                 // These go into a line for the kernel, whose parts are separated by spaces and commas.
-                assert!(monitors.speaking(protocol).iter().all(|address| !address.contains([' ', ',', '\n'])));
+                assert!(
+                    monitors
+                        .speaking(protocol)
+                        .iter()
+                        .all(|address| !address.contains([' ', ',', '\n']))
+                );
             }
         }
         Err(error) => assert!(!error.to_string().is_empty()),

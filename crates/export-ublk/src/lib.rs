@@ -10,6 +10,7 @@ mod control;
 mod device;
 mod errno;
 mod error;
+mod failed;
 mod leftovers;
 mod options;
 mod params;
@@ -22,6 +23,7 @@ mod thread;
 pub use device::UblkDevice;
 pub use errno::errno;
 pub use error::UblkError;
+pub use failed::FailedWrites;
 pub use leftovers::{DeviceState, Leftover, leftovers, remove_leftover};
 pub use options::{MAX_IO, Options};
 #[doc(hidden)]

@@ -1,8 +1,8 @@
 //! How a disk is served: queues, depth, sizes, deadline.
 
-use std::{num::NonZero, path::PathBuf, thread, time::Duration};
+use std::{num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use crate::UblkError;
+use crate::{FailedWrites, UblkError};
 
 /// The largest request the kernel may be told of, in bytes: what the user-copy offset can address
 /// (`UBLK_IO_BUF_BITS` in `include/uapi/linux/ublk_cmd.h`) and what a [`block::BlockDevice`] takes.
@@ -11,7 +11,7 @@ pub const MAX_IO: u32 = block::MAX_REQUEST;
 /// How a disk is served.
 ///
 /// The memory for payloads is bounded by `queues * depth * max_io`, and only what is in flight is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The number `N` of `/dev/ublkbN`, or the first free one. A recovered device keeps its number.
     pub id: Option<u32>,
@@ -33,6 +33,8 @@ pub struct Options {
     /// Whether the kernel looks for partitions, so that `/dev/ublkbNpM` appear. Off: the partition table of a stick is
     /// its host's business, and the search makes the start wait for the store.
     pub scan_partitions: bool,
+    /// Where writes that failed are counted: the caller's own counter outlives the device.
+    pub failed: Arc<FailedWrites>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             state_dir: PathBuf::from("/run/gadget-manager/ublk"),
             identity: String::new(),
             scan_partitions: false,
+            failed: Arc::default(),
         }
     }
 }

@@ -321,6 +321,7 @@ impl Launch<'_> {
             disk: self.disk.clone(),
             deadline: self.options.deadline,
             scan_partitions: self.options.scan_partitions,
+            failed: self.options.failed.clone(),
             runtime: self.runtime.clone(),
         };
         let mut result = Ok(());

@@ -17,12 +17,12 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Librbd;
 
+/// What people are told.
+const ABSENT: &str =
+    "this program was built without librbd; use one that was built with it, or Ceph's own `rbd` command elsewhere";
+
 fn absent<T>(object: &str, operation: &str) -> Result<T> {
-    Err(RbdError::unsupported(
-        object,
-        operation,
-        "this program was built without librbd; use one that was built with it, or Ceph's own `rbd` command elsewhere",
-    ))
+    Err(RbdError::unsupported(object, operation, ABSENT))
 }
 
 impl Librbd {
@@ -102,5 +102,29 @@ impl Librbd {
             "this program was built without librbd: it opens images and cannot list, make, resize or clone them",
             remedy,
         )]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RbdConfig, store::RbdStore};
+
+    #[test]
+    fn a_store_that_needs_librbd_says_in_one_sentence_that_it_is_not_there() {
+        let mut config = RbdConfig::new("rbd");
+        config.client = crate::ClientKind::Librbd;
+        config.monitors = vec!["127.0.0.1".to_owned()];
+        config.conf = None;
+        let key = crate::RbdSecret::Key(crate::Secret::new("AQABAgMEBQYHCBAAAQEBAQEBAQEBAQEBAQEBAQ=="));
+        let error = RbdStore::new(config, Some(&key)).err().map(|error| error.to_string());
+        assert!(
+            error
+                .as_ref()
+                .is_some_and(|error| error.contains("was built without it")),
+            "{error:?}"
+        );
+        let listed = absent::<()>("the pool", "listing images").map_err(|error| error.to_string());
+        assert!(listed.is_err_and(|error| error.contains("built without librbd") && error.lines().count() == 1));
     }
 }

@@ -42,6 +42,65 @@ async fn the_least_rights_are_enough_for_everything_and_doctor_finds_nothing_bad
 }
 
 #[tokio::test]
+async fn rights_in_one_namespace_are_enough_for_everything_there_and_for_nothing_elsewhere() {
+    let (ceph, image, copy) = (ceph().await, unique("tv"), unique("copy"));
+    let (namespace, user) = (unique("family"), unique("child"));
+    ceph.rbd(["namespace", "create", &format!("{}/{namespace}", ceph.pool())])
+        .await
+        .unwrap();
+    let caps = format!("profile rbd pool={} namespace={namespace}", ceph.pool());
+    let keyring = ceph
+        .ceph([
+            "auth",
+            "get-or-create",
+            &format!("client.{user}"),
+            "mon",
+            "profile rbd",
+            "osd",
+            &caps,
+        ])
+        .await
+        .unwrap();
+    let secret = RbdSecret::Keyring(Secret::new(keyring));
+    let mut outside = config(ceph);
+    outside.user = None;
+    let mut inside = outside.clone();
+    inside.namespace = Some(namespace);
+    let child = RbdStore::new(inside, Some(&secret)).unwrap();
+    let disk = disk(&child, &image, 8 * MIB).await;
+    write(&*disk, 0, support::random(1, 1 << 20)).await;
+    disk.discard(0, 4096).await.unwrap();
+    disk.resize(16 * MIB).await.unwrap();
+    child.snapshot(&image, Some("base")).await.unwrap();
+    let taken = child
+        .open(&ImageRef::live(&image), &support::take_over())
+        .await
+        .unwrap();
+    assert!(disk.flush().await.is_err(), "fencing needs a right, too");
+    taken.close().await.unwrap();
+    child.restore(&image, "base", &|_, _| {}).await.unwrap();
+    child.protect(&image, "base").await.unwrap();
+    child.clone_image(&image, "base", &copy).await.unwrap();
+    child.flatten(&copy, &|_, _| {}).await.unwrap();
+    child.unprotect(&image, "base").await.unwrap();
+    let findings = child.diagnose(Some(&copy)).await;
+    assert!(
+        findings.iter().all(|finding| finding.verdict != Verdict::Bad),
+        "{findings:#?}"
+    );
+    assert_eq!(child.list().await.unwrap().len(), 2);
+    child.delete(&image, true).await.unwrap();
+    let outside = RbdStore::new(outside, Some(&secret)).unwrap();
+    for refused in [
+        outside.list().await.map(drop),
+        outside.create(&unique("tv"), &sized(MIB)).await.map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Block(BlockError::Denied { .. })), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_who_may_only_read_can_read_and_is_told_what_is_missing() {
     let (ceph, image) = (ceph().await, unique("tv"));
     let owner = disk(&store().await, &image, MIB).await;

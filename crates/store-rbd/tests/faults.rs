@@ -24,6 +24,8 @@ struct Storm {
     /// Of each block the last version that was acknowledged, and the last that was begun.
     versions: Arc<Vec<(AtomicU64, AtomicU64)>>,
     failures: Arc<AtomicU64>,
+    /// Milliseconds that the slowest request took to succeed or to fail.
+    slowest: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -41,17 +43,23 @@ impl Storm {
     fn start(disk: &Disk) -> Self {
         let versions: Arc<Vec<(AtomicU64, AtomicU64)>> = Arc::new((0..BLOCKS).map(|_| Default::default()).collect());
         let (failures, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let slowest = Arc::new(AtomicU64::new(0));
         let tasks = (0..BLOCKS).map(|block| {
             let (disk, versions, failures, stop) = (disk.clone(), versions.clone(), failures.clone(), stop.clone());
+            let slowest = slowest.clone();
             tokio::spawn(async move {
                 let (acknowledged, begun): &(AtomicU64, AtomicU64) = &versions[block as usize];
                 while !stop.load(Ordering::Relaxed) {
                     let version = begun.fetch_add(1, Ordering::SeqCst) + 1;
                     let data = Payload::from(content(block, version));
-                    let written = match disk.write(block * BLOCK, data, Default::default()).await {
-                        Ok(()) if version.is_multiple_of(8) => disk.flush().await,
-                        written => written,
-                    };
+                    let begin = Instant::now();
+                    let mut written = disk.write(block * BLOCK, data, Default::default()).await;
+                    slowest.fetch_max(begin.elapsed().as_millis() as u64, Ordering::SeqCst);
+                    if written.is_ok() && version.is_multiple_of(8) {
+                        let begin = Instant::now();
+                        written = disk.flush().await;
+                        slowest.fetch_max(begin.elapsed().as_millis() as u64, Ordering::SeqCst);
+                    }
                     match written {
                         Ok(()) => acknowledged.store(version, Ordering::SeqCst),
                         Err(error) => {
@@ -66,6 +74,7 @@ impl Storm {
             tasks: tasks.collect(),
             versions,
             failures,
+            slowest,
             stop,
         }
     }
@@ -153,6 +162,7 @@ async fn without_a_cluster_requests_fail_in_time_and_work_resumes_when_it_is_bac
     let disk: Disk = Arc::new(Deadline::new(bottom.clone(), Duration::from_secs(3)));
     let storm = Storm::start(&disk);
     storm.progress().await;
+    let began = Instant::now();
     ceph.crash().await.unwrap();
     let status = bottom.status();
     until("requests fail", || storm.failures.load(Ordering::SeqCst) > BLOCKS).await;
@@ -164,6 +174,9 @@ async fn without_a_cluster_requests_fail_in_time_and_work_resumes_when_it_is_bac
     let error = disk.read(0, 4096).await.unwrap_err();
     assert!(matches!(error, BlockError::Unreachable { .. }), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    // RBD_OUTAGE_SECONDS=60 makes it as long as somebody wants it; the deadline above is what makes a short one enough.
+    let length = std::env::var("RBD_OUTAGE_SECONDS").map_or(0, |seconds| seconds.parse().expect("seconds"));
+    tokio::time::sleep(Duration::from_secs(length).saturating_sub(began.elapsed())).await;
     // A second disk is not opened, and says why, in time.
     let second = store
         .open(&block::store::ImageRef::live("storm"), &support::take_over())
@@ -173,8 +186,17 @@ async fn without_a_cluster_requests_fail_in_time_and_work_resumes_when_it_is_bac
     assert!(second.to_string().contains("unreachable"), "{second}");
     let before = storm.acknowledged();
     ceph.resume().await.unwrap();
+    let back = Instant::now();
     storm.progress().await;
     assert!(storm.acknowledged() > before);
+    let slowest = Duration::from_millis(storm.slowest.load(Ordering::SeqCst));
+    println!(
+        "away for {:?}, all blocks written again after {:?}, slowest request {slowest:?}",
+        back - began,
+        back.elapsed()
+    );
+    // The deadline, and what a busy machine adds.
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     until("the status tells that it is back", || {
         matches!(status.borrow().health, Health::Online)
     })

@@ -1,9 +1,12 @@
 //! Making, looking at, resizing, snapshotting, cloning and deleting images; and Ceph's own tools see the same.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
 use block::store::{CreateOptions, ImageRef, OpenOptions, Store, StoreError};
+use store_rbd::RbdStore;
 use support::{MIB, ceph, disk, open, random, read, sized, store, store_at, unique, write};
+use testkit::program;
 
 fn snapshot(image: &str, snapshot: &str) -> ImageRef {
     ImageRef {
@@ -214,18 +217,18 @@ async fn a_clone_shares_until_it_is_flattened() {
     child.close().await.unwrap();
 }
 
-#[tokio::test]
-async fn cephs_own_tools_see_the_same_image() {
-    let (ceph, store, image) = (ceph().await, store().await, unique("peer"));
+/// Writes, discards and zeroes, and then looks at the image of 32 MiB with Ceph's and QEMU's tools. `alone` tells that nothing
+/// but what is written here takes space.
+async fn seen_by_others(store: &RbdStore, image: &str, mut expected: Vec<u8>, object: u64, alone: bool) {
+    let ceph = ceph().await;
     let spec = format!("{}/{image}", ceph.pool());
-    let disk = disk(&store, &image, 32 * MIB).await;
-    let mut expected = vec![0; 32 << 20];
+    let disk = open(store, image).await;
     for (seed, offset, length) in [(1, 0, 3 << 20), (2, (5 << 20) + 512, 1 << 20), (3, 20 << 20, 9 << 20)] {
         let data = random(seed, length);
         expected[offset..offset + length].copy_from_slice(&data);
         write(&*disk, offset as u64, data).await;
     }
-    // The whole second object of the last part, and a bit of the first.
+    // Whole objects, and a bit of another.
     disk.discard(24 * MIB, 4 * MIB).await.unwrap();
     expected[24 << 20..28 << 20].fill(0);
     disk.write_zeroes(MIB, 4096, Default::default()).await.unwrap();
@@ -243,16 +246,33 @@ async fn cephs_own_tools_see_the_same_image() {
         "rbd export holds other bytes"
     );
     ceph.rbd(["object-map", "check", "--no-progress", &spec]).await.unwrap();
-    let used = ceph.rbd(["du", "--format", "json", &spec]).await.unwrap();
-    // Objects 0, 1, 5, 7 of 4 MiB: what was discarded takes no space any more.
-    assert!(used.contains(&format!("\"used_size\":{}", 16 * MIB)), "{used}");
-    let info = store.info(&ImageRef::live(&image)).await.unwrap();
-    assert_eq!(info.allocated, Some(16 * MIB));
+    let theirs = format!("rbd:{spec}:conf={}:id={}", ceph.conf().display(), ceph.user());
+    let compared = std::process::Command::new(program::locate("qemu-img"))
+        .args(["compare", "-f", "raw", "-F", "raw", &theirs])
+        .arg(&file)
+        .output()
+        .expect("qemu-img (apt-get install qemu-utils qemu-block-extra)");
+    assert!(compared.status.success(), "qemu-img compare: {compared:?}");
     let extents = ceph
         .rbd(["diff", "--whole-object", "--format", "json", &spec])
         .await
         .unwrap();
-    assert!(!extents.contains(&format!("\"offset\":{}", 24 * MIB)), "{extents}");
+    assert_eq!(
+        extents.contains(&format!("\"offset\":{},", 24 * MIB)),
+        !alone,
+        "what was discarded: {extents}"
+    );
+    if alone {
+        // Every object that has something in it, and no other: what was discarded takes no space any more.
+        let objects = expected
+            .chunks(object as usize)
+            .filter(|data| data.iter().any(|byte| *byte != 0));
+        let space = objects.count() as u64 * object;
+        let used = ceph.rbd(["du", "--format", "json", &spec]).await.unwrap();
+        assert!(used.contains(&format!("\"used_size\":{space}")), "not {space}: {used}");
+        let info = store.info(&ImageRef::live(image)).await.unwrap();
+        assert_eq!(info.allocated, Some(space));
+    }
     // And the other way round.
     ceph.rbd([
         "import",
@@ -262,13 +282,63 @@ async fn cephs_own_tools_see_the_same_image() {
     ])
     .await
     .unwrap();
-    let back = open(&store, &format!("{image}-back")).await;
+    let back = open(store, &format!("{image}-back")).await;
     let mut found = Vec::new();
     for at in (0..32).step_by(8) {
         found.extend(read(&*back, at * MIB, 8 << 20).await);
     }
     assert!(found == expected, "an image of rbd import reads otherwise");
     back.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn other_tools_see_the_same_image() {
+    let (store, image) = (store().await, unique("peer"));
+    store.create(&image, &sized(32 * MIB)).await.unwrap();
+    seen_by_others(&store, &image, vec![0; 32 << 20], 4 * MIB, true).await;
+}
+
+#[tokio::test]
+async fn other_tools_see_the_same_image_of_small_objects_in_a_data_pool() {
+    let (ceph, image) = (ceph().await, unique("peer"));
+    let store = store_at(ceph, |config| {
+        config.object_size = Some(MIB);
+        config.data_pool = Some(ceph.data_pool().to_owned());
+    });
+    store.create(&image, &sized(32 * MIB)).await.unwrap();
+    seen_by_others(&store, &image, vec![0; 32 << 20], MIB, true).await;
+}
+
+#[tokio::test]
+async fn other_tools_see_the_same_clone() {
+    let (store, parent, image) = (store().await, unique("parent"), unique("peer"));
+    let old = random(7, 32 << 20);
+    let disk = disk(&store, &parent, 32 * MIB).await;
+    write(&*disk, 0, old.clone()).await;
+    disk.close().await.unwrap();
+    store.snapshot(&parent, Some("base")).await.unwrap();
+    store.protect(&parent, "base").await.unwrap();
+    store.clone_image(&parent, "base", &image).await.unwrap();
+    seen_by_others(&store, &image, old, 4 * MIB, false).await;
+}
+
+#[tokio::test]
+async fn a_journal_is_kept_where_the_image_wants_one() {
+    let (ceph, image) = (ceph().await, unique("journaled"));
+    let store = store_at(ceph, |config| config.features = Some(vec!["journaling".to_owned()]));
+    let disk = disk(&store, &image, 8 * MIB).await;
+    write(&*disk, 0, random(1, 1 << 20)).await;
+    disk.discard(MIB, MIB).await.unwrap();
+    disk.flush().await.unwrap();
+    disk.close().await.unwrap();
+    let told = ceph
+        .rbd(["journal", "status", "--pool", ceph.pool(), "--image", &image])
+        .await
+        .unwrap();
+    assert!(told.contains("entry_tid="), "entries of a journal: {told}");
+    let again = open(&store, &image).await;
+    assert_eq!(read(&*again, 0, 1 << 20).await, random(1, 1 << 20));
+    again.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -123,6 +123,31 @@ async fn a_takeover_of_one_disk_leaves_the_others_of_the_same_store_alone() {
     taken.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn whom_an_administrator_blocklists_is_fenced_until_it_opens_again() {
+    for store in both_kinds().await {
+        let image = unique("tv");
+        let disk = disk(&store, &image, MIB).await;
+        write(&*disk, 0, vec![1; 512]).await;
+        let owner = store.info(&ImageRef::live(&image)).await.unwrap().owner.unwrap();
+        let address = owner.split(' ').nth(2).expect("NAME at ADDRESS since");
+        ceph().await.ceph(["osd", "blocklist", "add", address]).await.unwrap();
+        let status = disk.status();
+        until("fenced", || matches!(status.borrow().health, Health::Fenced { .. })).await;
+        let late = disk.write(0, vec![9; 512].into(), Default::default()).await;
+        let Err(BlockError::Fenced { detail, .. }) = &late else {
+            panic!("{late:?}")
+        };
+        assert!(!detail.is_empty());
+        assert!(is_fenced(&disk.close().await));
+        // Who was dead is no obstacle: nobody has the image open any more once the cluster has noticed.
+        let again = store.open(&ImageRef::live(&image), &take_over()).await.unwrap();
+        assert_eq!(read(&*again, 0, 512).await, vec![1; 512]);
+        write(&*again, 0, vec![2; 512]).await;
+        again.close().await.unwrap();
+    }
+}
+
 /// A disk whose owner neither closed it nor ended: worse than killed, for it still tries to write.
 async fn abandoned(store: &RbdStore, image: &str) -> Disk {
     let disk = open(store, image).await;

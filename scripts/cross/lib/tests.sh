@@ -3,5 +3,5 @@
 
 cross_tests() {
     # Libraries and programs of all crates but the tools of tests: no io_uring and no USB there (the ARM virtual TV has those).
-    inside cargo test --locked --workspace --exclude testkit --no-fail-fast --lib --bins
+    inside cargo test --locked --workspace --exclude testkit --no-default-features --no-fail-fast --lib --bins
 }

@@ -64,7 +64,20 @@ as_root() {
     fi
 }
 
-# free_port: a TCP port of the loopback interface that nobody uses now.
+# free_port VARIABLE: a TCP port of the loopback interface that nobody listens on, and that no other scenario or test is given
+# until this shell ends: reserved by a lock on a file, as tests do it (crates/testkit/src/port.rs), and below the ports that
+# the kernel gives to outgoing connections.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    local folder number lock
+    folder=${TMPDIR:-/tmp}/cloud-stick-ports-$(id -u)
+    [[ -d $folder ]] || mkdir -m 700 "$folder" 2>/dev/null || true
+    for number in $(shuf -i 21000-30999); do
+        exec {lock}<>"$folder/$number"
+        if flock -n "$lock" && ! (: <>"/dev/tcp/127.0.0.1/$number") 2>/dev/null; then
+            printf -v "$1" %s "$number"
+            return
+        fi
+        exec {lock}>&-
+    done
+    die 'no free TCP port on 127.0.0.1' 'Between 21000 and 31000 all are taken; what listens there: ss -ltn'
 }

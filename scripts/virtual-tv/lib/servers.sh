@@ -11,7 +11,7 @@ export BLOB_CONTAINER=sticks
 azurite_start() {
     AZURITE_MODE=${1:-}
     AZURITE_HOME=$("$REPOSITORY/ci/azurite/install")
-    AZURITE_PORT=$(free_port)
+    free_port AZURITE_PORT
     export BLOB_CONNECTION="DefaultEndpointsProtocol=http;AccountName=$AZURITE_ACCOUNT;AccountKey=$AZURITE_KEY;BlobEndpoint=http://127.0.0.1:$AZURITE_PORT/$AZURITE_ACCOUNT;"
     # For the guest: where the same Azurite is, seen from there.
     export AZURITE_ENDPOINT=http://10.0.2.2:$AZURITE_PORT/$AZURITE_ACCOUNT

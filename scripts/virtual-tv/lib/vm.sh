@@ -22,13 +22,36 @@ VM_TIMEOUT=${VM_TIMEOUT:-240}
 #   VM_SPEED    what the cable can do: high (default, as on the boards), super, or none (no USB device controller).
 #               At super speed dummy_hcd 6.12 fails some writes of file systems, whatever the gadget does.
 #   VM_MODULES  comma-separated modules for the stick's side instead of "libcomposite,usb_f_mass_storage,ublk_drv"
+#
+# Emulated processors that patch the kernel's code under each other's feet panic at boot now and then, on a busy machine, before
+# anything of ours runs: such a machine is booted again, twice at most, and the output says so.
 vm_start() {
+    local attempt
+    for attempt in 1 2 3; do
+        vm_boot
+        vm_booting_ended || break
+        [[ $attempt -lt 3 ]] || die "the virtual machine does not boot" "$(tail -n 5 "$VM/qemu.log" "$VM/console.log" 2>/dev/null)"
+        say "the virtual machine ended while booting: $(grep -aom 1 'Kernel panic.*' "$VM/console.log" || echo 'no panic'); booting it again"
+        wait "$VM_PID" 2>/dev/null || true
+        rm -f "$VM/agent.in" "$VM/agent.out"
+    done
+    say "the virtual TV is up after $(seconds_since "$VM_BEGIN") s"
+    vm_note "$VM_BEGIN" 0 "boot"
+}
+
+# vm_booting_ended: the machine is gone, and was never ready. (A process that ended is a zombie until it is waited for.)
+vm_booting_ended() { [[ ! -e $VM/share/ready ]] && { [[ ! -e /proc/$VM_PID/stat ]] || grep -q '^[0-9]* (.*) Z' "/proc/$VM_PID/stat"; }; }
+vm_booted_or_ended() { [[ -e $VM/share/ready ]] || vm_booting_ended; }
+
+# vm_boot: starts the machine and returns when it is ready or has ended.
+vm_boot() {
     local image
     VM_BEGIN=$EPOCHREALTIME
     image=$(image_folder)
     image_hold
     VM=${VM:-$(mktemp -d "${TMPDIR:-/tmp}/virtual-tv.XXXXXX")}
     mkdir -p "$VM/share/jobs"
+    rm -rf "$VM/share/guest"
     cp -r "$RIG/guest" "$VM/share/guest"
     rm -f "$VM/share/ready"
     truncate -s 16G "$VM/transfer"
@@ -51,9 +74,7 @@ vm_start() {
         -chardev "socket,id=shell,path=$VM/shell,server=on,wait=off" -device virtconsole,chardev=shell \
         </dev/null >"$VM/qemu.log" 2>&1 &
     VM_PID=$!
-    wait_until "$VM_TIMEOUT" "the guest to boot" test -e "$VM/share/ready"
-    say "the virtual TV is up after $(seconds_since "$VM_BEGIN") s"
-    vm_note "$VM_BEGIN" 0 "boot"
+    wait_until "$VM_TIMEOUT" "the guest to boot" vm_booted_or_ended
 }
 
 # vm_stop: ends the machine as a power cut would.

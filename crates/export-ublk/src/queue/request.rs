@@ -61,6 +61,17 @@ impl Request {
         })
     }
 
+    /// The bytes that are not where they should be if it fails; `None` if nothing is lost by that.
+    pub(super) fn loses(self) -> Option<u64> {
+        match self {
+            Self::Write { len, .. } => Some(u64::from(len)),
+            Self::WriteZeroes { len, .. } => Some(len),
+            // What it should have made durable was counted, if at all, when it was written.
+            Self::Flush => Some(0),
+            Self::Read { .. } | Self::Discard { .. } => None,
+        }
+    }
+
     /// The answer of success: the bytes done, which the driver wants to know of reads and writes only.
     pub(super) fn done(self) -> i32 {
         match self {

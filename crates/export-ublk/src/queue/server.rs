@@ -31,7 +31,10 @@ use super::{
     request::Request,
     trust::without_sys_admin,
 };
-use crate::errno::{DEADLINE, errno};
+use crate::{
+    FailedWrites,
+    errno::{DEADLINE, errno},
+};
 
 /// What completions of the ring are for, besides commands of the kernel.
 const EVENT: u64 = UblkUringData::Target as u64 | 1;
@@ -63,6 +66,7 @@ struct Server<'d> {
     queue: &'d UblkQueue<'d>,
     device: RawFd,
     disk: &'d Disk,
+    failed: &'d FailedWrites,
     mailbox: &'d Mailbox,
     wakers: Vec<Waker>,
     pool: Pool,
@@ -80,6 +84,7 @@ pub(crate) struct Setup {
     pub(crate) disk: Disk,
     pub(crate) deadline: Duration,
     pub(crate) scan_partitions: bool,
+    pub(crate) failed: Arc<FailedWrites>,
     pub(crate) runtime: Handle,
 }
 
@@ -104,6 +109,7 @@ pub(crate) fn serve(
         queue: &queue,
         device: device.tgt.fds[0],
         disk: &setup.disk,
+        failed: &setup.failed,
         mailbox,
         wakers: wakers(mailbox, depth),
         pool: Pool::default(),
@@ -249,7 +255,7 @@ impl<'d> Server<'d> {
             Request::Write { offset, len, fua } => {
                 let mut buffer = self.pool.get(len as usize);
                 if let Err(error) = copy::from_request(self.device, self.queue.get_qid(), tag, buffer.as_mut()) {
-                    return self.copy_failed(tag, &error);
+                    return self.copy_failed(tag, request, &error);
                 }
                 let payload = Payload::from(buffer.freeze());
                 Running::Other(disk.write(offset, payload, WriteFlags { fua }))
@@ -307,7 +313,7 @@ impl<'d> Server<'d> {
                     (Request::Flush, libc::EOPNOTSUPP) => libc::EIO,
                     (_, number) => number,
                 };
-                self.answer(tag, -number);
+                self.fail(tag, request, number);
             }
         }
     }
@@ -325,16 +331,27 @@ impl<'d> Server<'d> {
         }
         match copy::to_request(self.device, self.queue.get_qid(), tag, payload) {
             Ok(()) => self.answer(tag, request.done()),
-            Err(error) => self.copy_failed(tag, &error),
+            Err(error) => self.copy_failed(tag, request, &error),
         }
     }
 
-    fn copy_failed(&mut self, tag: u16, error: &io::Error) {
+    fn copy_failed(&mut self, tag: u16, request: Request, error: &io::Error) {
         tracing::error!(
             "{}: data cannot be copied from or to the kernel: {error}",
             self.disk.name()
         );
-        self.answer(tag, -libc::EIO);
+        self.fail(tag, request, libc::EIO);
+    }
+
+    /// Tells the kernel that a request failed, and remembers what is missing by that.
+    fn fail(&self, tag: u16, request: Request, number: i32) {
+        // The kernel does what is not supported in another way.
+        if let Some(bytes) = request.loses()
+            && number != libc::EOPNOTSUPP
+        {
+            self.failed.count(bytes);
+        }
+        self.answer(tag, -number);
     }
 
     /// Gives the kernel its answer, and the slot back to it for the next request; submitted with the next wait.
@@ -355,15 +372,16 @@ impl<'d> Server<'d> {
             let Some(slot) = &self.slots[usize::from(tag)] else {
                 continue;
             };
+            let request = slot.request;
             if now.duration_since(slot.started) >= self.deadline {
                 tracing::warn!(
-                    request = ?slot.request,
+                    ?request,
                     "{}: not answered within {:?}",
                     self.disk.name(),
                     self.deadline
                 );
                 self.end(tag);
-                self.answer(tag, -DEADLINE);
+                self.fail(tag, request, DEADLINE);
             }
         }
     }

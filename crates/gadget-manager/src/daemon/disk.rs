@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use block::{BlockError, Health, store::StoreError};
-use export_ublk::UblkDevice;
+use export_ublk::{FailedWrites, UblkDevice};
 use serde::Serialize;
 use tokio::{
     sync::{Notify, watch},
@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub medium: Option<Arc<Medium>>,
     /// Why it has none although a LUN wants one.
     pub device_error: Option<String>,
+    /// What its hosts wrote and the store did not take, since the daemon's start.
+    pub failed: Arc<FailedWrites>,
 }
 
 impl State {
@@ -66,6 +68,7 @@ impl State {
             stack,
             medium: None,
             device_error: None,
+            failed: Arc::default(),
         }
     }
 }
@@ -90,6 +93,7 @@ impl Runner {
             state: sender,
             changed,
             stop: stop.clone(),
+            failed: Arc::default(),
         };
         Self {
             config,
@@ -113,7 +117,7 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// That of the last flush: what was written since the one before may be lost.
+    /// Something that was written to its kernel device is lost, now or earlier.
     pub(crate) async fn stop(self) -> Result<(), BlockError> {
         self.stop.cancel();
         let name = self.config.name.get_ref();
@@ -137,6 +141,7 @@ struct Worker {
     state: watch::Sender<State>,
     changed: Arc<Notify>,
     stop: CancellationToken,
+    failed: Arc<FailedWrites>,
 }
 
 impl Worker {
@@ -150,14 +155,22 @@ impl Worker {
         let result = self.serve(&stack).await;
         self.publish(State::new(Phase::Closed, None));
         let closed = stack.close().await;
-        result.and(closed)
+        result.and(closed).and(self.all_written())
+    }
+
+    /// # Errors
+    ///
+    /// A write failed at any time: whoever wrote may have been told so, or not.
+    fn all_written(&self) -> Result<(), BlockError> {
+        lost_text(&self.failed).map_or(Ok(()), |text| Err(BlockError::io(self.name(), text)))
     }
 
     fn name(&self) -> &str {
         self.config.name.get_ref()
     }
 
-    fn publish(&self, state: State) {
+    fn publish(&self, mut state: State) {
+        state.failed = self.failed.clone();
         self.state.send_replace(state);
         self.changed.notify_one();
     }
@@ -266,6 +279,7 @@ impl Worker {
             max_io: ublk.max_io.0 as u32,
             deadline: self.config.deadline(),
             state_dir: run_dir.join("ublk"),
+            failed: self.failed.clone(),
             identity: lineage::mark(run_dir, self.name(), &stack.image, stack.generation),
             ..export_ublk::Options::default()
         };
@@ -350,6 +364,18 @@ impl Worker {
             BlockError::io(self.name(), error.to_string())
         })
     }
+}
+
+/// What is lost, in words; `None` if nothing is.
+pub(crate) fn lost_text(failed: &FailedWrites) -> Option<String> {
+    (failed.requests() > 0).then(|| {
+        format!(
+            "{} writes of {} bytes in all did not reach the store; what the host wrote last may be missing: let the host check \
+             its file system",
+            failed.requests(),
+            failed.bytes()
+        )
+    })
 }
 
 /// Returns when a kernel device is not served any more; never without one.

@@ -107,6 +107,7 @@ fn report(daemon: &Daemon) -> Value {
             let mut disk = json!(state.phase);
             disk["name"] = json!(name);
             disk["device_error"] = json!(state.device_error);
+            disk["failed_writes"] = json!({ "requests": state.failed.requests(), "bytes": state.failed.bytes() });
             disk["device"] = json!(state.medium.as_ref().map(|medium| medium.path()));
             if let Some(stack) = &state.stack {
                 disk["stack"] = json!(stack.description);

@@ -13,7 +13,9 @@ use crate::{
     Settings,
     contender::Server,
     fio::{self, Target, WORKLOADS, Workload},
+    processors::Halves,
     report::{Promise, Row, Run, Table},
+    sample,
 };
 
 const SIZE: u64 = 512 << 20;
@@ -39,7 +41,21 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
         IMAGE,
     ])
     .await?;
+    // The cluster is other machines in life, which do not take turns with their clients.
+    if let Some(halves) = Halves::new()? {
+        for daemon in ["mon.a", "osd.0"] {
+            halves.service(ceph.daemon(daemon)?)?;
+        }
+        halves.client(std::process::id())?;
+    }
     let config = configure(&ceph, folder.path())?;
+    let conf = uncached(&ceph, folder.path())?;
+    let bare_target = Target::Rbd {
+        conf: &conf,
+        user: ceph.user(),
+        pool: ceph.pool(),
+        image: IMAGE,
+    };
     let (mut qemu, mut bare) = (Vec::new(), Vec::new());
     for workload in WORKLOADS {
         let (mut against_qemu, mut against_fio) = (Row::new(workload), Row::new(workload));
@@ -53,17 +69,12 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
             let ours = server.run(SIZE, workload, settings.duration).await?;
             against_qemu.ours.push(ours);
             against_fio.ours.push(ours);
-            let image = format!(
-                "rbd:{}/{IMAGE}:conf={}:id={}",
-                ceph.pool(),
-                ceph.conf().display(),
-                ceph.user()
-            );
+            let image = format!("rbd:{}/{IMAGE}:conf={}:id={}", ceph.pool(), conf.display(), ceph.user());
             let server = Server::qemu_rbd(&image, folder.path()).await?;
             against_qemu
                 .theirs
                 .push(server.run(SIZE, workload, settings.duration).await?);
-            against_fio.theirs.push(alone(&ceph, workload, settings).await?);
+            against_fio.theirs.push(alone(bare_target, workload, settings).await?);
         }
         qemu.push(against_qemu);
         bare.push(against_fio);
@@ -84,23 +95,29 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
     ])
 }
 
-/// fio on librbd: no server, no NBD; its CPU is that of the load too.
-async fn alone(ceph: &Ceph, workload: Workload, settings: &Settings) -> Result<Run> {
-    let conf = ceph.conf();
-    let target = Target::Rbd {
-        conf: &conf,
-        user: ceph.user(),
-        pool: ceph.pool(),
-        image: IMAGE,
-    };
+/// fio on librbd: no server, no NBD. Its CPU time is that of its whole process, in which the load is made too, without what
+/// starting and connecting take.
+async fn alone(target: Target<'_>, workload: Workload, settings: &Settings) -> Result<Run> {
+    let begin = sample::children()?;
+    fio::start(target).await?;
+    let before = sample::children()?;
     let load = fio::run(target, SIZE, workload, settings.duration).await?;
+    let cpu = (sample::children()? - before) - (before - begin);
     Ok(Run {
         bytes: load.bytes,
         throughput: load.bytes as f64 / load.seconds,
-        cpu_per_gib: Some(load.cpu / (load.bytes as f64 / f64::from(1 << 30))),
+        cpu_per_gib: Some(cpu / (load.bytes as f64 / f64::from(1 << 30))),
         service_cpu_per_gib: None,
         peak: None,
     })
+}
+
+/// The cluster's ceph.conf, with librbd's cache off as it is for us: a write that is complete is with the cluster.
+fn uncached(ceph: &Ceph, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("ceph.conf");
+    let conf = fs::read_to_string(ceph.conf())?;
+    fs::write(&path, format!("{conf}\n[client]\nrbd_cache = false\n"))?;
+    Ok(path)
 }
 
 /// A configuration for our server. Its folders are the benchmark's own.

@@ -57,11 +57,11 @@ impl Server {
         Self::ready(process, socket).await
     }
 
-    /// qemu-nbd on an image in a Ceph pool, through librbd as QEMU uses it.
+    /// qemu-nbd on an image in a Ceph pool, through librbd as QEMU uses it, without librbd's cache.
     pub(crate) async fn qemu_rbd(image: &str, folder: &Path) -> Result<Self> {
         let socket = folder.join("qemu.sock");
         let process = Process::builder(program::locate("qemu-nbd"))
-            .args(["--format=raw", "--cache=writeback", "--discard=unmap", "--persistent"])
+            .args(["--format=raw", "--cache=none", "--discard=unmap", "--persistent"])
             .arg(format!("--socket={}", socket.display()))
             .arg(image)
             .spawn()?;

@@ -64,8 +64,6 @@ impl Workload {
 pub(crate) struct Load {
     pub(crate) bytes: u64,
     pub(crate) seconds: f64,
-    /// CPU seconds of fio itself.
-    pub(crate) cpu: f64,
 }
 
 /// What the load goes to.
@@ -86,14 +84,35 @@ pub(crate) enum Target<'a> {
 pub(crate) async fn run(target: Target<'_>, size: u64, workload: Workload, duration: Duration) -> Result<Load> {
     let direction = if workload.write { "write" } else { "read" };
     let order = if workload.random { "rand" } else { "" };
+    let mut command = command(target);
+    command
+        .args(["--time_based", "--norandommap"])
+        .arg(format!("--rw={order}{direction}"))
+        .arg(format!("--bs={}", workload.block))
+        .arg(format!("--iodepth={}", workload.depth))
+        .arg(format!("--size={size}"))
+        .arg(format!("--runtime={}", duration.as_secs()));
+    let json = output(command).await?;
+    let part = &json["jobs"][0][direction];
+    let bytes = part["io_bytes"].as_u64().context("fio told no io_bytes")?;
+    let milliseconds = part["runtime"].as_f64().context("fio told no runtime")?;
+    if bytes == 0 || milliseconds <= 0.0 {
+        bail!("fio moved nothing");
+    }
+    let seconds = milliseconds / 1e3;
+    Ok(Load { bytes, seconds })
+}
+
+/// Reads one block: for what fio's start and end take by themselves.
+pub(crate) async fn start(target: Target<'_>) -> Result<()> {
+    let mut command = command(target);
+    command.args(["--rw=read", "--bs=4096", "--size=4096"]);
+    output(command).await.map(drop)
+}
+
+fn command(target: Target<'_>) -> Command {
     let mut command = Command::new(program::locate("fio"));
-    command.args([
-        "--name=bench",
-        "--output-format=json",
-        "--eta=never",
-        "--time_based",
-        "--norandommap",
-    ]);
+    command.args(["--name=bench", "--output-format=json", "--eta=never"]);
     match target {
         Target::Nbd(socket) => {
             command.arg("--ioengine=nbd");
@@ -111,17 +130,13 @@ pub(crate) async fn run(target: Target<'_>, size: u64, workload: Workload, durat
             command.arg(format!("--rbdname={image}"));
         }
     }
-    let output = command
-        .arg(format!("--rw={order}{direction}"))
-        .arg(format!("--bs={}", workload.block))
-        .arg(format!("--iodepth={}", workload.depth))
-        .arg(format!("--size={size}"))
-        .arg(format!("--runtime={}", duration.as_secs()))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run fio")?;
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// What fio reports, once it has ended well.
+async fn output(mut command: Command) -> Result<Value> {
+    let output = command.output().await.context("cannot run fio")?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         bail!("fio failed: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -132,21 +147,8 @@ pub(crate) async fn run(target: Target<'_>, size: u64, workload: Workload, durat
         .and_then(|start| text.get(start..))
         .context("fio printed no JSON")?;
     let json: Value = serde_json::from_str(json).context("fio's JSON")?;
-    let job = &json["jobs"][0];
-    if job["error"].as_i64() != Some(0) {
-        bail!("fio met error {}", job["error"]);
+    match json["jobs"][0]["error"].as_i64() {
+        Some(0) => Ok(json),
+        error => bail!("fio met error {error:?}"),
     }
-    let part = &job[direction];
-    let bytes = part["io_bytes"].as_u64().context("fio told no io_bytes")?;
-    let milliseconds = part["runtime"].as_f64().context("fio told no runtime")?;
-    if bytes == 0 || milliseconds <= 0.0 {
-        bail!("fio moved nothing");
-    }
-    let seconds = milliseconds / 1e3;
-    let percent = |name: &str| job[name].as_f64().with_context(|| format!("fio told no {name}"));
-    Ok(Load {
-        bytes,
-        seconds,
-        cpu: (percent("usr_cpu")? + percent("sys_cpu")?) / 100.0 * seconds,
-    })
 }

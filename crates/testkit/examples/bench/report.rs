@@ -220,7 +220,8 @@ pub(crate) fn render(settings: &Settings, tables: &[Table]) -> Result<String> {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("CPU", |(_, name)| name);
-    let count = std::thread::available_parallelism()?;
+    // Not those that this process may still use: it may have bound itself to some.
+    let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     writeln!(
         out,

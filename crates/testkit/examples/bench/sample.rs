@@ -3,6 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeVal,
+};
 
 /// CPU time and memory of a process.
 #[derive(Debug, Clone, Copy)]
@@ -38,4 +42,11 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
         cpu: total as f64 / per_second as f64,
         peak: peak << 10,
     })
+}
+
+/// CPU seconds of all children of this process that have ended and been waited for.
+pub(crate) fn children() -> Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }

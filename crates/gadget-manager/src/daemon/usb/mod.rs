@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::limits;
+use super::{disk, limits};
 use crate::config::Loaded;
 
 pub(crate) use gadget_config::{gadget_config, is_read_only, is_removable, problems};
@@ -290,7 +290,17 @@ impl Worker {
         let Some(medium) = lun.medium.take() else { return };
         info!("LUN {index}: ejected by the host");
         match limits::write_out(medium.path(), WRITE_OUT).await {
-            Ok(()) => info!("LUN {index}: everything is written"),
+            Ok(()) => {
+                let state = self.current.get(index).and_then(|slot| slot.state.as_ref());
+                let lost = state.and_then(|state| disk::lost_text(&state.borrow().failed));
+                match lost {
+                    None => info!("LUN {index}: everything is written"),
+                    Some(text) => {
+                        error!("LUN {index}: {text}");
+                        self.luns[index].error = Some(text);
+                    }
+                }
+            }
             Err(problem) => {
                 error!("LUN {index}: not everything was written: {problem}");
                 lun.error = Some(format!("not everything was written: {problem}"));
