@@ -11,6 +11,9 @@ use store_rbd::ClientKind;
 
 use crate::{
     cluster::{Cluster, create, open, unique},
+    leftovers::{
+        what_a_dead_process_left_is_used_again, what_may_be_out_of_date_is_mapped_anew, what_others_left_is_left_alone,
+    },
     tell,
 };
 
@@ -48,18 +51,21 @@ pub(crate) async fn run(cluster: &Cluster) -> bool {
         another_cluster_is_refused
         a_dropped_disk_is_unmapped
         doctor_says_what_is_used
+        what_a_dead_process_left_is_used_again
+        what_may_be_out_of_date_is_mapped_anew
+        what_others_left_is_left_alone
     }
     good
 }
 
 /// A new image of so many MiB.
-async fn image(cluster: &Cluster, what: &str, mib: u64) -> Result<String> {
+pub(crate) async fn image(cluster: &Cluster, what: &str, mib: u64) -> Result<String> {
     let name = unique(what);
     create(&cluster.kernel(), &name, mib * MIB).await?;
     Ok(name)
 }
 
-async fn write(disk: &Disk, at: u64, byte: u8) -> Result<(), BlockError> {
+pub(crate) async fn write(disk: &Disk, at: u64, byte: u8) -> Result<(), BlockError> {
     disk.write(at, Payload::from(vec![byte; 8192]), WriteFlags::default())
         .await
 }
@@ -72,14 +78,14 @@ async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
 }
 
 /// The lines with which images are mapped on this machine, and their numbers.
-fn mapped() -> Vec<String> {
+pub(crate) fn mapped() -> Vec<String> {
     let entries = fs::read_dir("/sys/bus/rbd/devices").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| fs::read_to_string(entry.path().join("config_info")).ok())
         .collect()
 }
 
-fn refused(result: Result<Disk>) -> Result<StoreError> {
+pub(crate) fn refused(result: Result<Disk>) -> Result<StoreError> {
     let error = result.err().context("it was opened")?;
     error.downcast::<StoreError>()
 }

@@ -31,6 +31,11 @@ impl Cluster {
         Ok(Self(Arc::new(facts)))
     }
 
+    /// The same text again.
+    pub(crate) fn to_input(&self) -> String {
+        self.0.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    }
+
     pub(crate) fn fact(&self, name: &str) -> &str {
         &self.0[name]
     }

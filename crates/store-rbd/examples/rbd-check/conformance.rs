@@ -46,8 +46,13 @@ impl Kind {
     }
 }
 
-/// Runs every case with images of one kind; whether all went well.
-pub(crate) async fn run(cluster: &Cluster, kind: Kind, operations: usize) -> bool {
+/// Runs the cases of these names (all, if there are none) with images of one kind; whether all went well.
+pub(crate) async fn run(cluster: &Cluster, kind: Kind, operations: usize, cases: &str) -> Result<bool> {
+    let named = |name| Case::by_name(name).ok_or_else(|| anyhow!("there is no case {name}"));
+    let cases = match cases {
+        "" => Case::ALL.to_vec(),
+        names => names.split(',').map(named).collect::<Result<_>>()?,
+    };
     let options = Options {
         operations,
         ..Options::default()
@@ -71,12 +76,12 @@ pub(crate) async fn run(cluster: &Cluster, kind: Kind, operations: usize) -> boo
         options,
     );
     let mut good = true;
-    for &case in Case::ALL {
+    for case in cases {
         let begin = Instant::now();
         let result = target.check(case).await.map_err(|failure| anyhow!("{failure}"));
         good &= tell(&format!("{kind:?} {}", case.name()), begin, &result);
     }
-    good
+    Ok(good)
 }
 
 async fn fresh(cluster: &Cluster, kind: Kind, size: u64) -> Result<Disk> {

@@ -2,12 +2,13 @@
 //!
 //! `rbd-check [--operations N] GROUP...`, with what is needed to reach the cluster on the input, as `NAME=VALUE` lines:
 //! `monitors`, `user`, `key`, `pool`, `data_pool`. Groups: `behaviour`, and the conformance suite with images of a kind:
-//! `usual`, `data-pool`, `clone`. Each check is a line of the output; the exit code is 0 if all went well.
+//! `usual`, `data-pool`, `clone`, all cases or, as `clone:zeroes,discard`, some. Each check is a line of the output; the exit code is 0 if all went well.
 //! See `ci/scenarios/rbd-kernel-device.sh`.
 
 mod behaviour;
 mod cluster;
 mod conformance;
+mod leftovers;
 
 use std::{process::exit, time::Instant};
 
@@ -40,12 +41,18 @@ async fn main() -> Result<()> {
         }
     }
     let cluster = Cluster::from_input(&std::io::read_to_string(std::io::stdin())?)?;
+    if let [leave, identity, image] = &groups[..]
+        && leave == "leave"
+    {
+        return leftovers::leave(&cluster, identity, image).await;
+    }
     let mut good = true;
     for group in &groups {
-        good &= match group.as_str() {
+        let (name, cases) = group.split_once(':').unwrap_or((group, ""));
+        good &= match name {
             "behaviour" => behaviour::run(&cluster).await,
             kind => match conformance::Kind::by_name(kind) {
-                Some(kind) => conformance::run(&cluster, kind, operations).await,
+                Some(kind) => conformance::run(&cluster, kind, operations, cases).await?,
                 None => bail!("there is no group {kind}"),
             },
         };
