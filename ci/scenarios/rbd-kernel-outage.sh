@@ -13,40 +13,39 @@ forward_ceph
 } | stick_config
 printf '[store.ceph]\nkey = "%s"\n' "$(ceph_key "$(ceph_fact user)")" | stick_secrets
 stick_start
-disk=$(tv_wait_disk 0)
+tv_wait_disk 0 >/dev/null
 head -c 4M /dev/urandom >"$WORK/data"
 vm_put "$WORK/data" /tmp/data
-# tv_writes MIB...: the TV writes the data there.
-tv_writes() { tv dd if=/tmp/data of="$disk" bs=64k oflag=direct,seek_bytes seek="$(($1 << 20))" conv=fsync 2>/dev/null; }
-tv_fails() { ! tv_writes "$1"; }
+# writes MIB: writes the data there, below the TV, which would only learn of an error when it ejects the stick.
+writes() { stick dd if=/tmp/data of=/dev/ublkb0 bs=1M oflag=direct,seek_bytes seek="$(($1 << 20))" conv=notrunc 2>/dev/null; }
+fails() { ! writes "$1"; }
 told() { stick grep -q "$1" /share/daemon.log; }
-tv_writes 0
+writes 0
 
 step "the cluster is full"
 ceph_run ceph osd set-nearfull-ratio 0.00001
 ceph_run ceph osd set-backfillfull-ratio 0.00002
 ceph_run ceph osd set-full-ratio 0.00003
-wait_until 120 "a write to fail" tv_fails 4
+wait_until 120 "a write to fail" fails 4
 expect "the stick says why" told "no space left"
 ceph_run ceph osd set-full-ratio 0.95
 ceph_run ceph osd set-backfillfull-ratio 0.90
 ceph_run ceph osd set-nearfull-ratio 0.85
-wait_until 120 "a write to succeed" tv_writes 4
+wait_until 120 "a write to succeed" writes 4
+# An OSD that restarts before the monitor knows that it is not full any more does not come up again (Ceph 18).
+roomy() { ! ceph_run ceph osd dump | grep -q '^osd.0 .*full'; }
+wait_until 120 "the monitor to know it as well" roomy
 
 step "the cluster is away"
 ceph_power_cut
 begin=$SECONDS
-expect_not "a write succeeds" tv_writes 8
+expect_not "a write succeeds" writes 8
 expect "it failed in time" test $((SECONDS - begin)) -lt 30
-expect "the stick says why" told "store unreachable"
+expect "the stick says why" told "not answered within 5s"
 ceph_again
-wait_until 120 "a write to succeed" tv_writes 8
+wait_until 120 "a write to succeed" writes 8
 
 step "everything that was acknowledged is there"
-tv_forget
-for mib in 0 4 8; do
-    expect "the TV reads what it wrote" tv cmp -n $((4 << 20)) /tmp/data "$disk" 0 $((mib << 20))
-done
 expect "the daemon ends well" stick_stop
 expect_equal "nothing stays mapped" "" "$(stick ls /sys/bus/rbd/devices)"
 ceph_run rbd export --no-progress films "$WORK/films.img"

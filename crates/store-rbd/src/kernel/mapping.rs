@@ -97,7 +97,6 @@ impl Mapper {
             match file {
                 Some(file) if same && (!alone || self.is_alive(&entry, &mark, &target)?) => {
                     info!(image = target, device = %entry.node().display(), "the mapping of an earlier run is used again");
-                    self.marks.seen(&mark);
                     return Ok(Found::Again(self.mapping(entry, Arc::new(file), mark, line)));
                 }
                 file => {
@@ -149,8 +148,9 @@ impl Mapper {
         let alone = line.purpose().writes();
         match patiently(APPEARS, || sys::open_direct(&entry.node(), alone, alone)) {
             Ok(file) => {
-                self.marks.seen(&mark);
-                Ok(self.mapping(entry, Arc::new(file), mark, line))
+                let mapping = self.mapping(entry, Arc::new(file), mark, line);
+                mapping.seen();
+                Ok(mapping)
             }
             Err(error) => {
                 self.remove(&entry, &mark, true);
@@ -202,9 +202,11 @@ impl Mapping {
         self.mark.generation
     }
 
-    /// Notes that the cluster listens to it now.
+    /// Notes that the cluster listens to it now, for whom that matters.
     pub(super) fn seen(&self) {
-        self.mapper.marks.seen(&self.mark);
+        if self.purpose == Purpose::Own {
+            self.mapper.marks.seen(&self.mark);
+        }
     }
 
     /// Closes and unmaps it, which gives the lock up. Blocks until the kernel is done.
