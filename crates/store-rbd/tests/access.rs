@@ -223,10 +223,11 @@ async fn a_cluster_by_monitors_alone_speaks_both_protocols() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_told_when_it_is_used_next() {
+async fn a_revoked_key_opens_nothing_any_more_and_an_open_disk_goes_on_until_it_is_blocklisted() {
     let ceph = Ceph::small().await.unwrap();
     let store = support::store_at(&ceph, |_| {});
-    store.create("tv", &sized(MIB)).await.unwrap();
+    let disk = disk(&store, "tv", MIB).await;
+    let owner = store.info(&ImageRef::live("tv")).await.unwrap().owner.unwrap();
     ceph.ceph(["auth", "del", "client.stick"]).await.unwrap();
     let error = store
         .open(&ImageRef::live("tv"), &OpenOptions::default())
@@ -234,6 +235,16 @@ async fn a_revoked_key_is_told_when_it_is_used_next() {
         .err()
         .unwrap();
     assert!(matches!(error, StoreError::Block(BlockError::Denied { .. })), "{error}");
+    assert_eq!(worst(&store.diagnose(None).await).check, "key");
+    write(&*disk, 0, vec![1; 512]).await;
+    let address = owner.split(' ').nth(2).expect("NAME at ADDRESS since");
+    ceph.ceph(["osd", "blocklist", "add", address]).await.unwrap();
+    let limit = tokio::time::timeout(Duration::from_secs(120), async {
+        while disk.write(0, vec![2; 512].into(), Default::default()).await.is_ok() {}
+    });
+    limit.await.expect("a blocklisted client is refused");
+    let refused = disk.read(0, 512).await;
+    assert!(matches!(refused, Err(BlockError::Fenced { .. })), "{refused:?}");
 }
 
 #[tokio::test]

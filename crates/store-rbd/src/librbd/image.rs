@@ -5,16 +5,14 @@ use std::{
     mem::size_of,
     ops::Deref,
     ptr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use super::{
+    closing,
     cluster::{Pool, c_string, text},
     sys,
 };
@@ -35,7 +33,8 @@ pub(super) struct Image {
     writable: bool,
     watch: Mutex<Option<Watch>>,
     pool: Arc<Pool>,
-    closed: AtomicBool,
+    /// Whether it is open. Read-locked while librbd is called.
+    open: RwLock<bool>,
 }
 
 struct Watch {
@@ -76,7 +75,7 @@ impl Image {
                 writable,
                 watch: Mutex::new(None),
                 pool: pool.clone(),
-                closed: AtomicBool::new(false),
+                open: RwLock::new(true),
             }),
         }
     }
@@ -252,13 +251,18 @@ impl Image {
         }
     }
 
-    /// Closes it, which gives up locks of librbd. Idempotent.
+    /// Keeps it from being closed while the guard lives. None once it is closed, or about to be.
+    pub(super) fn using(&self) -> Option<RwLockReadGuard<'_, bool>> {
+        self.open.try_read().ok().filter(|open| **open)
+    }
+
+    /// Closes it, which gives up locks of librbd, and ends requests under way. Idempotent.
     pub(super) fn close(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !std::mem::replace(&mut *self.open.write().unwrap_or_else(PoisonError::into_inner), false) {
             return Ok(());
         }
         self.end_watch();
-        // SAFETY: closed once; who calls this has seen to it that nothing else uses the image any more.
+        // SAFETY: closed once, and nothing begins to use it any more, see `using`. librbd waits for what is under way.
         let code = unsafe { sys::rbd_close(self.raw) };
         self.check("closing", code).map(drop)
     }
@@ -296,10 +300,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         // Of shares that are dropped at the same time exactly one gets the image.
         if let Some(image) = self.0.take().and_then(Arc::into_inner) {
-            let thread = std::thread::Builder::new().name("rbd-close".to_owned());
-            if thread.spawn(move || drop(image)).is_err() {
-                tracing::error!("no thread to close an image with");
-            }
+            closing::spawn(move || drop(image));
         }
     }
 }

@@ -17,7 +17,11 @@ pub(super) async fn read<H: Send + 'static>(image: &Share, offset: u64, len: usi
         let mut buffer = BytesMut::with_capacity(len);
         let (raw, target) = (image.raw(), buffer.as_mut_ptr().cast());
         submit((buffer, image.clone(), held), |completion| {
-            // SAFETY: the image is open as long as the share is kept, and so is the buffer, whose memory does not move.
+            let Some(_open) = image.using() else {
+                return -libc::ESHUTDOWN;
+            };
+            // SAFETY: the image is open within the call, and closing it waits for requests; the buffer is kept, and its
+            // memory does not move.
             unsafe { sys::rbd_aio_read(raw, offset, len, target, completion) }
         })
     };
@@ -46,8 +50,12 @@ pub(super) async fn write<H: Send + 'static>(image: &Share, offset: u64, data: P
             .collect();
         let keep = (data, image.clone(), held);
         submit(keep, |completion| {
-            // SAFETY: the image is open as long as the share is kept, and so are the segments, whose memory neither moves
-            // nor changes; librbd reads the list of them within the call. It calls back when it has let go of them.
+            let Some(_open) = image.using() else {
+                return -libc::ESHUTDOWN;
+            };
+            // SAFETY: the image is open within the call, and closing it waits for requests; the segments are kept, and
+            // their memory neither moves nor changes; librbd reads the list of them within the call. It calls back when it
+            // has let go of them.
             unsafe { sys::rbd_aio_writev(raw, slices.as_ptr(), slices.len() as c_int, offset, completion) }
         })
     };
@@ -69,7 +77,10 @@ pub(super) async fn write_zeroes<H: Send + 'static>(
             false => 0,
         };
         submit((image.clone(), held), |completion| {
-            // SAFETY: the image is open as long as the share is kept.
+            let Some(_open) = image.using() else {
+                return -libc::ESHUTDOWN;
+            };
+            // SAFETY: the image is open within the call, and closing it waits for requests.
             unsafe { sys::rbd_aio_write_zeroes(raw, offset, len, completion, flags, 0) }
         })
     };
@@ -81,7 +92,10 @@ pub(super) async fn flush<H: Send + 'static>(image: &Share, held: H) -> Answer {
     let flushing = {
         let raw = image.raw();
         submit((image.clone(), held), |completion| {
-            // SAFETY: the image is open as long as the share is kept.
+            let Some(_open) = image.using() else {
+                return -libc::ESHUTDOWN;
+            };
+            // SAFETY: the image is open within the call, and closing it waits for requests.
             unsafe { sys::rbd_aio_flush(raw, completion) }
         })
     };

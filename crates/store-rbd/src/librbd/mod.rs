@@ -4,6 +4,7 @@
 //! functions that block, `completion` and `io` are requests that do not, `ownership` makes an image ours, `device` is the
 //! disk, and this file manages images, each operation through a connection of its own whose every step ends in time.
 
+mod closing;
 mod cluster;
 mod completion;
 mod device;

@@ -194,6 +194,8 @@ fn fence(image: &Image, record: &Record, holders: &[Holder], mark: Option<&str>,
 
 /// Gives an image up and closes it. The lock is given up also when something on the way fails.
 pub(super) fn give_up(image: &Image, generation: u64) -> Result<()> {
+    // Closed already, since it was lost.
+    let Some(open) = image.using() else { return Ok(()) };
     let noted = Record::of(image).and_then(|mut record| match record.generation == generation {
         true => {
             record.address = None;
@@ -208,6 +210,7 @@ pub(super) fn give_up(image: &Image, generation: u64) -> Result<()> {
         Ok(features) if features.contains(Features::EXCLUSIVE_LOCK) => Ok(()),
         _ => image.unlock_advisory(),
     };
+    drop(open);
     let closed = image.close();
     noted.and(unlocked).and(closed)
 }

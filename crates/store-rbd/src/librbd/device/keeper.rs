@@ -64,7 +64,9 @@ async fn look_at_lock(disk: &Arc<Inner>) {
     let Mode::Owner { address, .. } = &disk.mode else {
         return;
     };
-    let Ok(slot) = disk.slot().await else { return };
+    let Ok(slot) = disk.keeping.clone().acquire_owned().await else {
+        return;
+    };
     let address = address.clone();
     let lost = || RbdError::Fenced {
         object: String::new(),
@@ -85,7 +87,9 @@ async fn look_at_lock(disk: &Arc<Inner>) {
 async fn look_at_size(disk: &Arc<Inner>) {
     // Not while it is being resized by ourselves, which tells the size itself.
     let _sizing = disk.sizing.lock().await;
-    let Ok(slot) = disk.slot().await else { return };
+    let Ok(slot) = disk.keeping.clone().acquire_owned().await else {
+        return;
+    };
     let ask = |image: &Image| image.size();
     match patiently(disk, disk.blocking("asking for the size", (None, slot), ask)).await {
         Ok(size) => {

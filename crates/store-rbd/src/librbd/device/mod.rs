@@ -3,9 +3,12 @@
 mod keeper;
 mod requests;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -16,14 +19,23 @@ use block::{
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinHandle, spawn_blocking},
+    time::timeout,
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
+    closing,
     image::{Image, Share},
     ownership::{self, Owned},
 };
-use crate::{config::check_size, error::RbdError, monitor::Monitor};
+use crate::{
+    config::check_size,
+    error::{EBLOCKLISTED, RbdError},
+    monitor::Monitor,
+};
+
+/// How long closing a lost disk waits for the requests that librbd still has.
+const LOST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a request under way holds, until librbd is done with it.
 type Held = (Option<RangeGuard>, OwnedSemaphorePermit);
@@ -52,6 +64,10 @@ struct Inner {
     ranges: RangeLock,
     slots: Arc<Semaphore>,
     concurrency: u32,
+    /// For the keeper, which must not wait behind requests.
+    keeping: Arc<Semaphore>,
+    /// Told when the disk is lost.
+    fence: Notify,
     /// Held by whoever learns or changes the size.
     sizing: Arc<tokio::sync::Mutex<()>>,
     closed: AtomicBool,
@@ -90,8 +106,24 @@ impl Inner {
         let error = error.into_block(&self.name);
         if matches!(error, BlockError::Fenced { .. }) && self.monitor.fenced(error.clone()) {
             error!(disk = %self.name, %error, "fenced");
+            self.fence.notify_waiters();
+            // What librbd still has ends by that, and nothing of it lives on when the process ends.
+            let image = self.image.clone();
+            closing::spawn(move || drop(image.close()));
         }
         error
+    }
+
+    /// Waits for a request of librbd, unless the disk is lost meanwhile. librbd 16 sometimes keeps a request for ever that
+    /// was made while its client was being blocklisted; it then also keeps what the request holds.
+    async fn unless_lost<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let lost = self.fence.notified();
+        self.usable()?;
+        tokio::select! {
+            biased;
+            result = request => result,
+            () = lost => Err(self.monitor.fence().unwrap_or_else(|| self.closed())),
+        }
     }
 
     fn closed(&self) -> BlockError {
@@ -122,7 +154,10 @@ impl Inner {
     ) -> Result<T> {
         let inner = self.clone();
         let thread = spawn_blocking(move || {
-            let result = work(&inner.image);
+            let result = match inner.image.using() {
+                Some(_open) => work(&inner.image),
+                None => Err(RbdError::from_errno(&inner.name, doing, EBLOCKLISTED)),
+            };
             drop(held);
             result
         });
@@ -134,12 +169,27 @@ impl Inner {
 
     async fn close(self: Arc<Self>) -> Result<()> {
         // Requests under way end first, and nothing else uses the image then. This waits as long as the cluster does.
-        let all = self.slots.clone().acquire_many_owned(self.concurrency).await;
+        let all = async {
+            let all = self.slots.clone().acquire_many_owned(self.concurrency).await;
+            (all, self.keeping.clone().acquire_owned().await)
+        };
+        let all = match self.monitor.fence() {
+            None => all.await,
+            // What librbd still has then it keeps (see `unless_lost`), and the image stays open. It is refused everywhere.
+            Some(fence) => match timeout(LOST_PATIENCE, all).await {
+                Ok(all) => all,
+                Err(_) => {
+                    warn!(disk = %self.name, "librbd did not end all requests of the lost disk; they are abandoned");
+                    self.monitor.closed();
+                    return Err(fence);
+                }
+            },
+        };
         let inner = self.clone();
         let thread = spawn_blocking(move || {
-            let result = match &inner.mode {
-                Mode::Owner { generation, .. } => ownership::give_up(&inner.image, *generation),
-                Mode::Reader => inner.image.close(),
+            let result = match (&inner.mode, inner.monitor.fence()) {
+                (Mode::Owner { generation, .. }, None) => ownership::give_up(&inner.image, *generation),
+                _ => inner.image.close(),
             };
             drop(all);
             result
@@ -202,6 +252,8 @@ impl RbdDisk {
             ranges: RangeLock::new(),
             slots: Arc::new(Semaphore::new(concurrency)),
             concurrency: concurrency as u32,
+            keeping: Arc::new(Semaphore::new(1)),
+            fence: Notify::new(),
             sizing: Arc::default(),
             closed: AtomicBool::new(false),
             closing: tokio::sync::Mutex::new(None),
@@ -226,11 +278,14 @@ impl RbdDisk {
     async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<Held> {
         self.check(operation, offset, length)?;
         let range = offset..offset + length;
-        let guard = match operation.modifies() {
-            true => self.inner.ranges.exclusive(range).await,
-            false => self.inner.ranges.shared(range).await,
+        let waiting = async {
+            let guard = match operation.modifies() {
+                true => self.inner.ranges.exclusive(range).await,
+                false => self.inner.ranges.shared(range).await,
+            };
+            Ok((guard, self.inner.slot().await?))
         };
-        let slot = self.inner.slot().await?;
+        let (guard, slot) = self.inner.unless_lost(waiting).await?;
         // The disk may have been closed, lost or made smaller meanwhile.
         self.check(operation, offset, length)?;
         Ok((Some(guard), slot))
@@ -306,7 +361,7 @@ impl BlockDevice for RbdDisk {
 
     async fn flush(&self) -> Result<()> {
         self.check(Operation::Flush, 0, 0)?;
-        let slot = self.inner.slot().await?;
+        let slot = self.inner.unless_lost(self.inner.slot()).await?;
         self.check(Operation::Flush, 0, 0)?;
         self.inner.flush((None, slot)).await
     }

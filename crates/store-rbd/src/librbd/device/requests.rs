@@ -15,16 +15,22 @@ impl Inner {
         if len == 0 {
             return Ok(Payload::new());
         }
-        let data = io::read(&self.image, offset, len as usize, held).await;
-        data.map(Payload::from).map_err(|errno| self.failed("reading", errno))
+        let reading = async {
+            let data = io::read(&self.image, offset, len as usize, held).await;
+            data.map(Payload::from).map_err(|errno| self.failed("reading", errno))
+        };
+        self.unless_lost(reading).await
     }
 
     pub(super) async fn write(&self, offset: u64, data: Payload, held: Held) -> Result<()> {
         if data.is_empty() {
             return Ok(());
         }
-        let written = io::write(&self.image, offset, data, held).await;
-        written.map(drop).map_err(|errno| self.failed("writing", errno))
+        let writing = async {
+            let written = io::write(&self.image, offset, data, held).await;
+            written.map(drop).map_err(|errno| self.failed("writing", errno))
+        };
+        self.unless_lost(writing).await
     }
 
     pub(super) async fn write_zeroes(&self, offset: u64, len: u64, allocate: bool, held: Held) -> Result<()> {
@@ -33,16 +39,22 @@ impl Inner {
         let (mut at, end) = (offset, offset + len);
         while at < end {
             let part = (ZERO_AT_ONCE - at % ZERO_AT_ONCE).min(end - at);
-            let zeroed = io::write_zeroes(&self.image, at, part as usize, allocate, held.clone()).await;
-            zeroed.map_err(|errno| self.failed("zeroing", errno))?;
+            let zeroing = async {
+                let zeroed = io::write_zeroes(&self.image, at, part as usize, allocate, held.clone()).await;
+                zeroed.map_err(|errno| self.failed("zeroing", errno))
+            };
+            self.unless_lost(zeroing).await?;
             at += part;
         }
         Ok(())
     }
 
     pub(super) async fn flush(&self, held: Held) -> Result<()> {
-        let flushed = io::flush(&self.image, held).await;
-        flushed.map(drop).map_err(|errno| self.failed("flushing", errno))
+        let flushing = async {
+            let flushed = io::flush(&self.image, held).await;
+            flushed.map(drop).map_err(|errno| self.failed("flushing", errno))
+        };
+        self.unless_lost(flushing).await
     }
 
     pub(super) async fn extents(self: &Arc<Self>, offset: u64, len: u64, held: Held) -> Result<Vec<Extent>> {
@@ -51,7 +63,7 @@ impl Inner {
         }
         let end = offset + len.min(self.extents_at_once);
         let ask = move |image: &Image| extents::extents(image, offset, end);
-        self.blocking("asking for extents", held, ask).await
+        self.unless_lost(self.blocking("asking for extents", held, ask)).await
     }
 
     pub(super) async fn resize(self: &Arc<Self>, size: u64, held: Held) -> Result<()> {
@@ -63,6 +75,6 @@ impl Inner {
             drop(sizing);
             Ok(())
         };
-        self.blocking("resizing", held, resize).await
+        self.unless_lost(self.blocking("resizing", held, resize)).await
     }
 }
