@@ -46,7 +46,8 @@ ceph_again
 wait_until 120 "a write to succeed" writes 8
 
 step "everything that was acknowledged is there"
-expect "the daemon ends well" stick_stop
+expect_not "the daemon ends as if nothing had failed" stick_stop
+expect "it says what did" told "did not reach the store"
 expect_equal "nothing stays mapped" "" "$(stick ls /sys/bus/rbd/devices)"
 ceph_run rbd export --no-progress films "$WORK/films.img"
 for mib in 0 4 8; do

@@ -21,27 +21,40 @@ const MIB: u64 = 1 << 20;
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs every check; whether all went well.
-pub(crate) async fn run(cluster: &Cluster) -> bool {
-    let mut good = true;
-    macro_rules! check {
-        ($($name:ident)+) => {
-            $(
-                let begin = Instant::now();
-                let result = match tokio::time::timeout(LIMIT, $name(cluster)).await {
-                    Ok(result) => result,
-                    Err(_) => Err(anyhow::anyhow!("did not end within {LIMIT:?}")),
-                };
-                good &= tell(stringify!($name), begin, &result);
-            )+
-        };
-    }
-    check! {
-        the_key_is_nowhere
+/// Runs checks one after the other; whether all went well.
+macro_rules! checks {
+    ($cluster:ident: $($name:ident)+) => {{
+        let mut good = true;
+        $(
+            let begin = Instant::now();
+            let result = match tokio::time::timeout(LIMIT, $name($cluster)).await {
+                Ok(result) => result,
+                Err(_) => Err(anyhow::anyhow!("did not end within {LIMIT:?}")),
+            };
+            good &= tell(stringify!($name), begin, &result);
+        )+
+        good
+    }};
+}
+
+/// Who has an image, and what remains of those who had.
+pub(crate) async fn owners(cluster: &Cluster) -> bool {
+    checks! { cluster:
         a_second_owner_is_refused
         another_client_that_keeps_the_lock_is_named
         who_is_taken_over_is_fenced
         taking_over_fences_the_owner
+        a_dropped_disk_is_unmapped
+        what_a_dead_process_left_is_used_again
+        what_may_be_out_of_date_is_mapped_anew
+        what_others_left_is_left_alone
+    }
+}
+
+/// What the kernel's client can do and what it refuses.
+pub(crate) async fn abilities(cluster: &Cluster) -> bool {
+    checks! { cluster:
+        the_key_is_nowhere
         what_the_kernel_cannot_honour_is_refused_by_name
         a_snapshot_is_read_only
         a_resize_elsewhere_is_noticed
@@ -49,13 +62,8 @@ pub(crate) async fn run(cluster: &Cluster) -> bool {
         what_does_not_exist_is_said
         a_wrong_key_is_refused
         another_cluster_is_refused
-        a_dropped_disk_is_unmapped
         doctor_says_what_is_used
-        what_a_dead_process_left_is_used_again
-        what_may_be_out_of_date_is_mapped_anew
-        what_others_left_is_left_alone
     }
-    good
 }
 
 /// A new image of so many MiB.

@@ -1,9 +1,9 @@
 //! Tries the kernel's client on a real kernel and a real cluster. Needs root, and librbd to make the images.
 //!
 //! `rbd-check [--operations N] GROUP...`, with what is needed to reach the cluster on the input, as `NAME=VALUE` lines:
-//! `monitors`, `user`, `key`, `pool`, `data_pool`. Groups: `behaviour`, and the conformance suite with images of a kind:
+//! `monitors`, `user`, `key`, `pool`, `data_pool`. Groups: `owners`, `abilities`, and the conformance suite with images of a kind:
 //! `usual`, `data-pool`, `clone`, all cases or, as `clone:zeroes,discard`, some. Each check is a line of the output; the exit code is 0 if all went well.
-//! See `ci/scenarios/rbd-kernel-device.sh`.
+//! See `ci/scenarios/rbd-kernel-abilities.sh`.
 
 mod behaviour;
 mod cluster;
@@ -50,7 +50,8 @@ async fn main() -> Result<()> {
     for group in &groups {
         let (name, cases) = group.split_once(':').unwrap_or((group, ""));
         good &= match name {
-            "behaviour" => behaviour::run(&cluster).await,
+            "owners" => behaviour::owners(&cluster).await,
+            "abilities" => behaviour::abilities(&cluster).await,
             kind => match conformance::Kind::by_name(kind) {
                 Some(kind) => conformance::run(&cluster, kind, operations, cases).await?,
                 None => bail!("there is no group {kind}"),
