@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Store(StoreError),
     /// What is wrong was printed already; only the code is left to say.
     Reported(Code),
+    /// What the daemon said, with the code for it.
+    Coded(Code, String),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -46,7 +48,7 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Config(_) => Code::Config,
-            Self::Reported(code) => *code,
+            Self::Reported(code) | Self::Coded(code, _) => *code,
             Self::Other(_) => Code::Failure,
             Self::Store(error) => match error {
                 StoreError::NotFound { .. } => Code::NotFound,
@@ -72,6 +74,7 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Reported(code) => write!(f, "failed with code {}", *code as u8),
+            Self::Coded(_, text) => f.write_str(text),
             // The alternate form has the causes too, in one line.
             Self::Other(error) => write!(f, "{error:#}"),
         }

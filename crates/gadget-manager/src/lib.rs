@@ -4,7 +4,9 @@
 
 mod cli;
 mod config;
+mod control;
 mod daemon;
+mod doctor;
 mod exit;
 mod logging;
 mod stack;

@@ -6,8 +6,8 @@ mod support;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use support::{Home, PATIENCE, phase};
-use testkit::{azurite::Azurite, program};
+use support::{Home, PATIENCE, phase, qemu_io};
+use testkit::azurite::Azurite;
 
 const BASE: &str = "[[store]]\nname = \"card\"\ntype = \"file\"\nfolder = \"@HOME@\"\n\
 [[disk]]\nname = \"films\"\nstore = \"card\"\nimage = \"films\"\n";
@@ -17,19 +17,6 @@ fn with_image(config: &str) -> Home {
     let home = Home::new(config);
     home.ok(&["disk", "create", "card/films", "--size", "8MiB"]);
     home
-}
-
-fn qemu_io(home: &Home, command: &str) -> String {
-    let uri = format!("nbd+unix:///films?socket={}", home.join("nbd.sock").display());
-    let output = Command::new(program::locate("qemu-io"))
-        .args(["-f", "raw", "-c", command, &uri])
-        .output()
-        .expect("qemu-io runs");
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 fn serves(status: &serde_json::Value) -> bool {
@@ -292,5 +279,6 @@ async fn of_two_managers_on_one_ceph_image_one_writes() {
     let successor = again.start(&["run"]);
     again.wait_for_status(&successor, "the server listens", serves).await;
     assert!(qemu_io(&again, "read -P 0x22 4k 4k").contains("read 4096/4096"));
-    assert!(successor.stop(PATIENCE).await.unwrap().success(), "{}", successor.log());
+    let status = successor.stop(PATIENCE).await.unwrap();
+    assert!(status.success(), "{status}\n{}", successor.log());
 }

@@ -35,6 +35,6 @@ pub use inquiry::Inquiry;
 pub use leftovers::{NAME_PREFIX, clean_leftovers};
 pub use lun::{Force, LunState};
 pub use medium::MediumProblem;
-pub use serial::{MachineSerial, SerialSource, machine_serial};
+pub use serial::{MachineSerial, SerialSource, hardware_serial, machine_serial};
 pub use support::{Finding, Level, support};
 pub use udc::{DeviceState, Speed, Udc, UdcState, udcs};

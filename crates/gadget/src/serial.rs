@@ -39,39 +39,52 @@ pub fn machine_serial() -> MachineSerial {
     derive(&Environment::default())
 }
 
+/// As [`machine_serial`], of the hardware only: nothing that a copied SD card would bring along. `None` where the hardware
+/// has no id of its own.
+#[must_use]
+pub fn hardware_serial() -> Option<MachineSerial> {
+    hardware(&Environment::default())
+}
+
+fn hardware(environment: &Environment) -> Option<MachineSerial> {
+    soldered(environment).or_else(|| network(environment))
+}
+
 pub(crate) fn derive(environment: &Environment) -> MachineSerial {
-    let sources = [
-        (
-            SerialSource::DeviceTree,
-            environment.sysfs.join("firmware/devicetree/base/serial-number"),
-        ),
-        (
-            SerialSource::SocId,
-            environment.sysfs.join("bus/nvmem/devices/sunxi-sid0/nvmem"),
-        ),
-        (SerialSource::MachineId, environment.etc.join("machine-id")),
-    ];
-    for (source, path) in sources {
-        if let Some(id) = identity(&path) {
-            return MachineSerial {
-                serial: hash(&id),
-                source,
-            };
-        }
-    }
-    match network_address(&environment.sysfs.join("class/net")) {
-        Some(id) => MachineSerial {
-            serial: hash(&id),
-            source: SerialSource::NetworkCard,
-        },
-        None => {
+    soldered(environment)
+        .or_else(|| of_file(SerialSource::MachineId, &environment.etc.join("machine-id")))
+        .or_else(|| network(environment))
+        .unwrap_or_else(|| {
             tracing::warn!("this machine has no id of its own: set `serial`, or two sticks at one host get mixed up");
             MachineSerial {
                 serial: hash(b""),
                 source: SerialSource::Nothing,
             }
-        }
-    }
+        })
+}
+
+/// What the board itself has.
+fn soldered(environment: &Environment) -> Option<MachineSerial> {
+    let sysfs = &environment.sysfs;
+    of_file(
+        SerialSource::DeviceTree,
+        &sysfs.join("firmware/devicetree/base/serial-number"),
+    )
+    .or_else(|| of_file(SerialSource::SocId, &sysfs.join("bus/nvmem/devices/sunxi-sid0/nvmem")))
+}
+
+fn of_file(source: SerialSource, path: &Path) -> Option<MachineSerial> {
+    identity(path).map(|id| MachineSerial {
+        serial: hash(&id),
+        source,
+    })
+}
+
+fn network(environment: &Environment) -> Option<MachineSerial> {
+    network_address(&environment.sysfs.join("class/net")).map(|id| MachineSerial {
+        serial: hash(&id),
+        source: SerialSource::NetworkCard,
+    })
 }
 
 /// An id, unless it is one that says nothing. Fuses never burnt are all zeroes or all ones, in text or in bytes; the
@@ -112,6 +125,20 @@ fn hash(id: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_copied_card_brings_along_is_not_the_hardware() {
+        let (dir, environment) = machine();
+        std::fs::create_dir_all(&environment.etc).unwrap();
+        std::fs::write(environment.etc.join("machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        assert_eq!(derive(&environment).source, SerialSource::MachineId);
+        assert_eq!(hardware(&environment), None);
+        let card = dir.path().join("sys/class/net/eth0");
+        std::fs::create_dir_all(&card).unwrap();
+        std::fs::write(card.join("addr_assign_type"), "0\n").unwrap();
+        std::fs::write(card.join("address"), "02:11:22:33:44:55\n").unwrap();
+        assert_eq!(hardware(&environment).unwrap().source, SerialSource::NetworkCard);
+    }
 
     fn machine() -> (tempfile::TempDir, Environment) {
         let dir = tempfile::tempdir().unwrap();

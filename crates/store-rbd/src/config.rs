@@ -64,8 +64,8 @@ pub struct RbdConfig {
     /// The text of a ceph.conf.
     #[serde(default)]
     pub conf: Option<String>,
-    /// Addresses of the monitors, instead of a ceph.conf.
-    #[serde(default)]
+    /// Addresses of the monitors, instead of a ceph.conf: a list, or one text with commas.
+    #[serde(default, deserialize_with = "one_or_many")]
     pub monitors: Vec<String>,
     /// Which cluster it must be; a ceph.conf tells.
     #[serde(default)]
@@ -92,6 +92,19 @@ pub struct RbdConfig {
     /// What this device is called as the owner of a disk; default its host name.
     #[serde(default)]
     pub owner: Option<String>,
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "addresses as a text or a list of texts")]
+    enum Addresses {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Addresses::deserialize(value)? {
+        Addresses::One(text) => vec![text],
+        Addresses::Many(list) => list,
+    })
 }
 
 fn default_concurrency() -> usize {

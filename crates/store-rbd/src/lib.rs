@@ -30,4 +30,4 @@ pub use error::{RbdError, Result};
 pub use features::Features;
 pub use keyring::Keyring;
 pub use secret::Secret;
-pub use store::RbdStore;
+pub use store::{RbdStore, unavailable};

@@ -30,6 +30,10 @@ impl Librbd {
         Self
     }
 
+    pub(crate) async fn pools(&self) -> Result<Vec<String>> {
+        absent("the cluster", "listing pools")
+    }
+
     pub(crate) async fn list(&self) -> Result<Vec<ImageInfo>> {
         absent("the pool", "listing images")
     }

@@ -60,6 +60,16 @@ impl RbdStore {
         self
     }
 
+    /// The names of the cluster's pools, as far as the user may see them.
+    ///
+    /// # Errors
+    ///
+    /// Those of connecting.
+    pub async fn pools(&self) -> Result<Vec<String>> {
+        let pools = self.manager().pools().await;
+        pools.map_err(|error| error.into_store("the cluster's pools"))
+    }
+
     /// What manages images.
     fn manager(&self) -> Librbd {
         Librbd::new(self.config.clone(), self.access.clone(), self.identity.clone())
@@ -76,6 +86,12 @@ impl RbdStore {
         let make_way = move || manager.make_way(&name, take_over);
         self.kernel().open(image, options, make_way).await
     }
+}
+
+/// Why this program cannot use a store in a Ceph cluster at all; `None` where it can.
+#[must_use]
+pub fn unavailable() -> Option<String> {
+    choose(ClientKind::Auto).err().map(|error| error.to_string())
 }
 
 /// Which client opens images, and why that one.

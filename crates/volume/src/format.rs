@@ -205,7 +205,11 @@ impl Plan {
             }
         }
         // Backwards: until the very last write there is no table or boot sector that leads to half a file system.
-        for (offset, data) in self.writes.iter().rev() {
+        for (index, (offset, data)) in self.writes.iter().enumerate().rev() {
+            if index == 0 {
+                // A disk may reorder what is not flushed.
+                disk.flush().await?;
+            }
             disk.write(*offset, data.clone().into(), WriteFlags::default()).await?;
             done += data.len() as u64;
             progress(done, all);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     access::Access,
@@ -18,6 +19,8 @@ pub(crate) struct App {
     pub(crate) appliance: Arc<dyn Appliance>,
     pub(crate) access: Arc<Access>,
     pub(crate) tasks: Tasks,
+    /// Changes under way.
+    pub(crate) changes: TaskTracker,
     pub(crate) events: Hub,
     name: watch::Receiver<Arc<str>>,
     certificate: Arc<Notify>,
@@ -32,6 +35,7 @@ impl App {
             appliance,
             access,
             tasks,
+            changes: TaskTracker::new(),
             certificate,
         }
     }
@@ -51,9 +55,10 @@ impl App {
         crate::events::state(&self.live(), &self.tasks)
     }
 
-    /// Takes the device from its owner: a new claim code, no sessions and tokens, a certificate with a new key.
+    /// Takes the device from its owner: a new claim code, no sessions, tokens and tasks, a certificate with a new key.
     pub(crate) async fn forget_owner(&self) -> Result<(), Problem> {
         self.access.reset().await?;
+        self.tasks.forget_all();
         self.certificate.notify_one();
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mdns_sd::{Receiver, ServiceDaemon, ServiceInfo};
+use mdns_sd::{DaemonEvent, Receiver, ServiceDaemon, ServiceInfo};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -16,33 +16,46 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[error("the name cannot be announced in the network: {0}; phones have to use the address")]
 pub(crate) struct MdnsError(#[from] mdns_sd::Error);
 
-/// Announces a name as long as it runs. If somebody else has the name, the library appends a number to ours, and the log says
-/// so; the page does not answer to that other name: the owner should choose another.
+/// Announces a name as long as it runs. If somebody else has the name, the library appends a number to ours (RFC 6762, 9):
+/// the log says so, and the page answers to that name as well.
 pub(crate) struct Announcer {
     daemon: ServiceDaemon,
     port: u16,
+    alias: Alias,
 }
+
+/// The host name that somebody else's claim on ours has led to, such as `films-2.local`; nothing as long as ours is ours.
+pub(crate) type Alias = Arc<watch::Sender<Option<Arc<str>>>>;
 
 impl Announcer {
     /// Opens the sockets (UDP port 5353, shared with others on this machine).
-    pub(crate) fn open(port: u16) -> Result<Self, MdnsError> {
+    pub(crate) fn open(port: u16, alias: Alias) -> Result<Self, MdnsError> {
         Ok(Self {
             daemon: ServiceDaemon::new()?,
             port,
+            alias,
         })
     }
 
     /// Announces the name, and each next one, until it is stopped.
     pub(crate) async fn run(self, mut name: watch::Receiver<Arc<str>>, stop: CancellationToken) {
+        let mut events = self.daemon.monitor().ok();
         loop {
+            self.alias.send_replace(None);
             let current = name.borrow_and_update().to_ascii_lowercase();
             let announced = self.announce(&current);
             if let Err(error) = &announced {
                 tracing::warn!(%error, name = current);
             }
-            let ended = tokio::select! {
-                () = stop.cancelled() => true,
-                changed = name.changed() => changed.is_err(),
+            let ended = loop {
+                tokio::select! {
+                    () = stop.cancelled() => break true,
+                    changed = name.changed() => break changed.is_err(),
+                    renamed = renamed(&mut events, &current) => {
+                        tracing::warn!("somebody else in the network is called {current}: this device is now found as {renamed}; give it another name");
+                        self.alias.send_replace(Some(renamed.into()));
+                    }
+                }
             };
             if let Ok(Ok(receiver)) = announced.map(|full| self.daemon.unregister(&full)) {
                 wait(receiver).await;
@@ -63,6 +76,22 @@ impl Announcer {
         self.daemon.register(service)?;
         Ok(full)
     }
+}
+
+/// Returns the host name that the library has chosen instead of `name`, when it does.
+async fn renamed(events: &mut Option<Receiver<DaemonEvent>>, name: &str) -> String {
+    let host = format!("{name}.local.");
+    while let Some(receiver) = events {
+        match receiver.recv_async().await {
+            Ok(DaemonEvent::NameChange(change)) if change.original.eq_ignore_ascii_case(&host) => {
+                return change.new_name.trim_end_matches('.').to_ascii_lowercase();
+            }
+            Ok(_) => {}
+            // The library's thread has ended.
+            Err(_) => *events = None,
+        }
+    }
+    std::future::pending().await
 }
 
 /// Waits until the library's thread has done something, without blocking ours.
@@ -87,6 +116,7 @@ mod tests {
         let announcer = Announcer {
             daemon: ServiceDaemon::new_with_port(port()).unwrap(),
             port: 8080,
+            alias: Alias::default(),
         };
         let (sender, name) = watch::channel(Arc::from("First-Stick"));
         let stop = CancellationToken::new();

@@ -101,7 +101,7 @@ TOML
 librbd_use() {
     local port url file=$TRY/image
     emulated disk info ceph/try
-    port=$(free_port)
+    free_port port
     url=nbd://127.0.0.1:$port
     # Its process id: what is started below is a chain of programs.
     inside sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$(inside_path "$TRY/pid")" qemu-arm -L /build/target/librbd/root \

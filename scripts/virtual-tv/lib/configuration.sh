@@ -6,6 +6,19 @@ CONFIG=/etc/cloud-stick/gadget-manager.toml
 stick_config() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && cat >"$1"' sh "$CONFIG"; }
 stick_secrets() { vm_pipe sh -c 'mkdir -p /etc/cloud-stick && umask 077 && cat >/etc/cloud-stick/secrets.toml'; }
 
+# stick_page: adds the page to the stick's configuration, at two ports that VM_PORTS must have when the machine starts:
+#   free_port PAGE_PORT && free_port PAGE_TLS_PORT && VM_PORTS="$PAGE_PORT $PAGE_TLS_PORT" vm_start
+stick_page() {
+    vm_pipe sh -c 'cat >>"$1"' sh "$CONFIG" <<TOML
+
+[web]
+http = ["0.0.0.0:$PAGE_PORT"]
+https = ["0.0.0.0:$PAGE_TLS_PORT"]
+allowed_hosts = ["127.0.0.1", "localhost"]
+announce = false
+TOML
+}
+
 # The configuration of a stick with one LUN for each image. stick_with_blob IMAGE...: page blobs in Azurite, and the
 # secrets. stick_with_files IMAGE...: files in /data/disks of the stick.
 stick_with_blob() {

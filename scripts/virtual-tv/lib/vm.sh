@@ -21,6 +21,7 @@ VM_TIMEOUT=${VM_TIMEOUT:-240}
 #   VM_CPUS     (default 2)
 #   VM_SPEED    what the cable can do: high (default, as on the boards), super, or none (no USB device controller).
 #               At super speed dummy_hcd 6.12 fails some writes of file systems, whatever the gadget does.
+#   VM_PORTS    TCP ports at which this machine's 127.0.0.1 reaches the same port of the guest, with spaces between them
 #   VM_MODULES  comma-separated modules for the stick's side instead of "libcomposite,usb_f_mass_storage,ublk_drv"
 #
 # Emulated processors that patch the kernel's code under each other's feet panic at boot now and then, on a busy machine, before
@@ -68,7 +69,7 @@ vm_boot() {
         -drive "file=$image/root.ext4,format=raw,if=virtio,snapshot=on" \
         -drive "file=$VM/transfer,format=raw,if=virtio" \
         -virtfs "local,path=$VM/share,mount_tag=share,security_model=none,multidevs=remap" \
-        -nic user,model=virtio-net-pci \
+        -nic "user,model=virtio-net-pci$(for port in ${VM_PORTS:-}; do printf ',hostfwd=tcp:127.0.0.1:%s-:%s' "$port" "$port"; done)" \
         -device virtio-serial-pci \
         -chardev "pipe,id=agent,path=$VM/agent" -device virtserialport,chardev=agent,name=agent \
         -chardev "socket,id=shell,path=$VM/shell,server=on,wait=off" -device virtconsole,chardev=shell \

@@ -161,6 +161,10 @@ impl BlockDevice for Deadline {
         self.inner.name()
     }
 
+    fn generation(&self) -> Option<u64> {
+        self.inner.generation()
+    }
+
     fn status(&self) -> watch::Receiver<Status> {
         self.shared.status.subscribe()
     }

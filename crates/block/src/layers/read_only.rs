@@ -39,6 +39,10 @@ impl BlockDevice for ReadOnly {
         self.inner.name()
     }
 
+    fn generation(&self) -> Option<u64> {
+        self.inner.generation()
+    }
+
     fn status(&self) -> watch::Receiver<Status> {
         self.inner.status()
     }

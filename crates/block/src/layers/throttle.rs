@@ -252,6 +252,10 @@ impl BlockDevice for Throttle {
         self.inner.name()
     }
 
+    fn generation(&self) -> Option<u64> {
+        self.inner.generation()
+    }
+
     fn status(&self) -> watch::Receiver<Status> {
         self.inner.status()
     }

@@ -141,7 +141,7 @@ pub(super) async fn disk(loaded: &Loaded, command: &Command) -> Result<(), Failu
         }
         Command::Resize { target, size, shrink } => {
             let (store, image) = resolve(loaded, target, Snapshots::Refused)?;
-            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
             let old = store.info(&image).await?.size;
             if size.0 < old && !shrink {
                 let detail = format!(
@@ -300,7 +300,7 @@ async fn restore(loaded: &Loaded, target: &Target, yes: bool) -> Result<(), Fail
         &image.image,
         &format!("Everything written to {} since {snapshot} will be lost.", image.image),
     )?;
-    let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+    let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
     let progress = Progress::start("restoring", target.json);
     store.restore(&image.image, &snapshot, &progress.report()).await?;
     drop(progress);
@@ -318,7 +318,7 @@ async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: boo
     match &image.snapshot {
         Some(snapshot) => store.delete_snapshot(&image.image, snapshot).await?,
         None => {
-            let _lock = ImageLock::take(&loaded.config, &store, &image.image)?;
+            let _lock = ImageLock::take_to_change(&loaded.config, &store, &image.image)?;
             store.delete(&image.image, with_snapshots).await?;
         }
     }
@@ -331,7 +331,7 @@ async fn delete(loaded: &Loaded, target: &Target, with_snapshots: bool, yes: boo
 }
 
 /// Asks for the image's name before something that cannot be undone.
-fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
+pub(super) fn confirm(yes: bool, name: &str, warning: &str) -> Result<(), Failure> {
     use std::io::{IsTerminal, Write};
     if yes {
         return Ok(());

@@ -79,7 +79,7 @@ pub(super) async fn format(
     options: &FormatOptions,
     quiet: bool,
 ) -> Result<Formatted, Failure> {
-    let _lock = ImageLock::take(&loaded.config, store, &image.image)?;
+    let _lock = ImageLock::take_to_change(&loaded.config, store, &image.image)?;
     let disk = store.open(image, &OpenOptions::default()).await?;
     let progress = Progress::start("formatting", quiet);
     let result = volume::format(&*disk, options, &progress.report()).await;

@@ -4,6 +4,7 @@ mod check;
 mod disk;
 mod doctor;
 mod format;
+mod live;
 pub(crate) mod nbd;
 mod output;
 mod run;
@@ -13,7 +14,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{self, Loaded, model::LogFormat},
+    config::{
+        self, Loaded,
+        model::{DiskConfig, LogFormat, StoreKind},
+    },
     exit::Failure,
     logging,
 };
@@ -46,6 +50,37 @@ struct Arguments {
 enum Command {
     /// Serve the disks: USB gadget, NBD servers. Ends cleanly on SIGTERM, reloads on SIGHUP.
     Run,
+    /// Say how the running daemon is: stick, disks, page.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put the disk of a LUN back into the stick.
+    Insert(live::Unit),
+    /// Take the disk of a LUN out of the stick once everything is written; it stays out until it is inserted.
+    Eject {
+        #[command(flatten)]
+        unit: live::Unit,
+        /// Also if the USB host has locked it: what it has not written is lost.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show the USB host a small stick with the page's address and, while the device has no owner, its claim code; files for
+    /// the set-up can be dropped on it. It goes when the host ejects it.
+    SetupStick {
+        /// Show the disks again.
+        #[arg(long)]
+        end: bool,
+    },
+    /// Show the code with which a phone claims this device while it has no owner.
+    ClaimCode,
+    /// Make the device forget its owner, sessions and tokens, as after a forgotten password. Disks and stores stay.
+    ForgetOwner {
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Say what is wrong with the configuration, with lines and remedies.
     Check {
         /// Print JSON.
@@ -106,15 +141,27 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::WriteOut { device } => crate::daemon::limits::write_out_here(device)
             .map_err(|error| anyhow::anyhow!("{}: {error}", device.display()).into()),
         Command::Run => {
-            let loaded = config::load(&arguments.config)?;
+            crate::control::recover(&arguments.config).map_err(anyhow::Error::new)?;
+            let loaded = config::load(&arguments.config).inspect_err(run::remember)?;
             let log = logging(Some(&loaded), "info")?;
-            block_on(run::run(loaded, log))
+            let threads = FILE_THREADS * local_disks(&loaded) + OTHER_THREADS;
+            block_on_with(threads, run::run(loaded, log))
         }
         Command::Doctor { json } => {
             // A doctor must help with a broken configuration as well.
             let loaded = config::load(&arguments.config);
             logging(None, "error")?;
             block_on(doctor::doctor(loaded, *json))
+        }
+        Command::Status { .. }
+        | Command::Insert(_)
+        | Command::Eject { .. }
+        | Command::SetupStick { .. }
+        | Command::ClaimCode
+        | Command::ForgetOwner { .. } => {
+            let loaded = config::load(&arguments.config)?;
+            logging(None, "warn")?;
+            block_on(talk(&loaded, &arguments.command))
         }
         Command::Disk(command) => {
             let loaded = config::load(&arguments.config)?;
@@ -133,11 +180,44 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
+/// What one local disk may keep busy at most (`store-file` does so many requests at once), and room beside it for the look-up of
+/// names and for sums: a disk on a dead network file system must not stop the others.
+const FILE_THREADS: usize = 16;
+const OTHER_THREADS: usize = 16;
+
+/// Disks whose requests are system calls on files.
+fn local_disks(loaded: &Loaded) -> usize {
+    let is_local = |disk: &DiskConfig| {
+        let store = disk.store.as_ref().map(|store| store.get_ref());
+        let kind = loaded.config.stores.iter().find(|known| Some(&known.name) == store);
+        disk.path.is_some() || kind.is_some_and(|store| matches!(store.kind, StoreKind::File(_)))
+    };
+    loaded.config.disks.iter().filter(|disk| is_local(disk)).count()
+}
+
+/// Commands for the running daemon.
+async fn talk(loaded: &Loaded, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Status { json } => live::status(loaded, *json).await,
+        Command::Insert(unit) => live::insert(loaded, unit).await,
+        Command::Eject { unit, force } => live::eject(loaded, unit, *force).await,
+        Command::SetupStick { end } => live::setup_stick(loaded, !*end).await,
+        Command::ClaimCode => live::claim_code(loaded).await,
+        Command::ForgetOwner { yes } => live::forget_owner(loaded, *yes).await,
+        // The others need no daemon.
+        _ => Ok(()),
+    }
+}
+
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on_with(FILE_THREADS + OTHER_THREADS, work)
+}
+
+fn block_on_with(threads: usize, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // File I/O and slow kernel writes only; more threads cost memory that a small board does not have.
-        .max_blocking_threads(32)
+        // There only while they are busy.
+        .max_blocking_threads(threads)
         .thread_keep_alive(Duration::from_secs(30))
         .build()
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;

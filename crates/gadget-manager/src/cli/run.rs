@@ -1,6 +1,13 @@
 //! `run`: the daemon.
 
-use crate::{config::Loaded, daemon, exit::Failure, logging::Logging};
+use std::{fs, io, path::Path};
+
+use crate::{
+    config::{ConfigError, Loaded, default_state_dir},
+    control, daemon,
+    exit::Failure,
+    logging::Logging,
+};
 
 /// Serves the configured disks until SIGTERM.
 pub(super) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
@@ -9,5 +16,40 @@ pub(super) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
         let remedy = warning.remedy.as_deref().unwrap_or_default();
         tracing::warn!("{}{line}: {}; {remedy}", loaded.file.display(), warning.message);
     }
-    daemon::run(loaded, log).await
+    let (state_dir, recent) = (loaded.config.state_dir.clone(), log.recent());
+    let result = daemon::run(loaded, log).await;
+    let file = control::last_log(&state_dir);
+    match &result {
+        Ok(()) => {
+            // Usually there is none.
+            let _ = fs::remove_file(file);
+        }
+        Err(failure) => {
+            let lines = recent.from(0);
+            let lines = lines.iter().map(|line| format!("{} {}\n", line.time, line.text));
+            keep(&file, &format!("{}{failure}\n", lines.collect::<String>()));
+        }
+    }
+    result
+}
+
+/// Keeps what is wrong with a configuration that cannot even be read: where it would have the state kept is not known then.
+pub(super) fn remember(error: &ConfigError) {
+    keep(&control::last_log(&default_state_dir()), &format!("{error}\n"));
+}
+
+/// For the setup stick, and for who looks at the card. Where it cannot be kept, standard error has to do.
+fn keep(file: &Path, text: &str) {
+    if let Err(error) = write(file, text)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        eprintln!("gadget-manager: {}: {error}", file.display());
+    }
+}
+
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(file)?.write_all(text.as_bytes())
 }

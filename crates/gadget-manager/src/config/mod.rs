@@ -7,11 +7,14 @@ pub(crate) mod quantity;
 pub(crate) mod secrets;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use model::Config;
-pub(crate) use parse::parse;
+pub(crate) use parse::{default_state_dir, parse};
 pub(crate) use quantity::ByteSize;
 pub(crate) use secrets::{Secrets, StoreSecrets};
 pub(crate) use validate::{Verdict, validate};
@@ -21,6 +24,8 @@ pub(crate) use validate::{Verdict, validate};
 pub(crate) struct Loaded {
     /// The file it came from.
     pub file: PathBuf,
+    /// Its text.
+    pub text: Arc<str>,
     /// What it says.
     pub config: Config,
     /// The secrets beside it.
@@ -43,12 +48,30 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
         let remedy = "give its path with --config; docs/configuration.md shows what goes into it";
         fail(vec![Problem::whole_file(format!("cannot be read: {error}"), remedy)])
     })?;
-    let config = parse(&text).map_err(fail)?;
-    let Verdict { errors, mut warnings } = validate(&text, &config);
+    judge(file, &text, Secrets::load)
+}
+
+/// Judges the text of a configuration that is or will be at `file`, with the secrets that `secrets` finds at the path where
+/// they belong.
+///
+/// # Errors
+///
+/// Everything that is wrong, with lines and remedies.
+pub(crate) fn judge(
+    file: &Path,
+    text: &str,
+    secrets: impl FnOnce(&Path) -> Result<Secrets, ConfigError>,
+) -> Result<Loaded, ConfigError> {
+    let fail = |problems| ConfigError {
+        file: file.to_owned(),
+        problems,
+    };
+    let config = parse(text).map_err(fail)?;
+    let Verdict { errors, mut warnings } = validate(text, &config);
     if !errors.is_empty() {
         return Err(fail(errors));
     }
-    let secrets_file = config.secrets.clone().unwrap_or_else(|| secrets::default_path(file));
+    let secrets_file = secrets_path(file, &config);
     if config.secrets.is_some() && !secrets_file.exists() {
         let message = format!("the file of secrets, {}, does not exist", secrets_file.display());
         return Err(fail(vec![Problem::whole_file(
@@ -56,7 +79,7 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
             "make it (chmod 600), or remove `secrets`",
         )]));
     }
-    let secrets = Secrets::load(&secrets_file)?;
+    let secrets = secrets(&secrets_file)?;
     let lacking: Vec<_> = config.stores.iter().filter_map(|store| store.lacks(&secrets)).collect();
     if !lacking.is_empty() {
         return Err(ConfigError {
@@ -74,8 +97,14 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigError> {
     }
     Ok(Loaded {
         file: file.to_owned(),
+        text: text.into(),
         config,
         secrets,
         warnings,
     })
+}
+
+/// Where the secrets of a configuration are: beside it unless it says otherwise.
+pub(crate) fn secrets_path(file: &Path, config: &Config) -> PathBuf {
+    config.secrets.clone().unwrap_or_else(|| secrets::default_path(file))
 }

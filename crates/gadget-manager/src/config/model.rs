@@ -10,6 +10,8 @@ use super::{error::Problem, quantity::ByteSize, secrets::Secrets};
 /// The whole file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    /// What the device is called in the home network.
+    pub name: Spanned<String>,
     /// Where things that outlive a reboot are kept: the owner's identity.
     pub state_dir: PathBuf,
     /// Where things that do not are kept: locks, sockets, the status.
@@ -18,6 +20,8 @@ pub(crate) struct Config {
     pub secrets: Option<PathBuf>,
     /// What is logged.
     pub log: LogConfig,
+    /// The page for the phone.
+    pub web: Option<WebConfig>,
     /// Places where images live.
     pub stores: Vec<StoreConfig>,
     /// Images that are served.
@@ -55,6 +59,34 @@ impl Default for LogConfig {
         Self {
             level: "info".to_owned(),
             format: LogFormat::Text,
+        }
+    }
+}
+
+/// `[web]`: the page for the phone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WebConfig {
+    /// Where to listen without TLS; port 80 of every address if left out.
+    pub http: Option<Vec<SocketAddr>>,
+    /// Where to listen with TLS; port 443 of every address if left out.
+    pub https: Option<Vec<SocketAddr>>,
+    /// Names and addresses, besides the device's own, by which the page may be asked for.
+    pub allowed_hosts: Vec<String>,
+    /// Whether to announce the name in the network (mDNS).
+    pub announce: bool,
+    /// The terminal that the claim code is written to while the device has no owner; empty for none.
+    pub console: PathBuf,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            http: None,
+            https: None,
+            allowed_hosts: Vec::new(),
+            announce: true,
+            console: "/dev/console".into(),
         }
     }
 }

@@ -6,7 +6,7 @@ use toml::{Spanned, Table, Value};
 
 use super::{
     error::{Problem, line_of},
-    model::{Config, DiskConfig, GadgetConfig, LogConfig, NbdConfig, StoreConfig, StoreKind, UblkConfig},
+    model::{Config, DiskConfig, GadgetConfig, LogConfig, NbdConfig, StoreConfig, StoreKind, UblkConfig, WebConfig},
 };
 
 /// Longest configuration that is read, in bytes: far beyond any real one.
@@ -16,6 +16,8 @@ pub(crate) const MAX_LENGTH: usize = 256 << 10;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
+    #[serde(default = "default_name")]
+    name: Spanned<String>,
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
     #[serde(default = "default_run_dir")]
@@ -23,6 +25,7 @@ struct Raw {
     secrets: Option<PathBuf>,
     #[serde(default)]
     log: LogConfig,
+    web: Option<WebConfig>,
     #[serde(default)]
     store: Vec<Spanned<Table>>,
     #[serde(default)]
@@ -34,7 +37,12 @@ struct Raw {
     gadget: Option<GadgetConfig>,
 }
 
-fn default_state_dir() -> PathBuf {
+fn default_name() -> Spanned<String> {
+    Spanned::new(0..0, "cloud-stick".to_owned())
+}
+
+/// Where state is kept unless the configuration says otherwise.
+pub(crate) fn default_state_dir() -> PathBuf {
     "/var/lib/cloud-stick".into()
 }
 
@@ -72,10 +80,12 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         return Err(problems);
     }
     Ok(Config {
+        name: raw.name,
         state_dir: raw.state_dir,
         run_dir: raw.run_dir,
         secrets: raw.secrets,
         log: raw.log,
+        web: raw.web,
         stores,
         disks: raw.disk,
         nbd: raw.nbd,

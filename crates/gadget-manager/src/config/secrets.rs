@@ -48,13 +48,22 @@ impl StoreSecrets {
 
     /// How many there are for a store in Azure.
     pub(crate) fn azure(&self) -> usize {
+        let others = ["key", "keyring"];
+        self.given().filter(|(key, _)| !others.contains(key)).count()
+    }
+
+    /// Those that are there, by their keys in the file.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &Zeroizing<String>)> {
         let all = [
-            &self.connection_string,
-            &self.account_key,
-            &self.sas,
-            &self.client_secret,
+            ("connection_string", &self.connection_string),
+            ("account_key", &self.account_key),
+            ("sas", &self.sas),
+            ("client_secret", &self.client_secret),
+            ("key", &self.key),
+            ("keyring", &self.keyring),
         ];
-        all.into_iter().flatten().count()
+        all.into_iter()
+            .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn validate(text: &str, config: &Config) -> Verdict {
         text,
         verdict: Verdict::default(),
     };
+    judge.device(config);
     judge.log(config);
     judge.folders(config);
     judge.stores(config);
@@ -46,6 +47,14 @@ pub(crate) fn validate(text: &str, config: &Config) -> Verdict {
         ));
     }
     judge.verdict
+}
+
+/// Whether a name can be a part of a host name (RFC 1123, 2.1).
+fn is_host_label(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 struct Judge<'a> {
@@ -119,6 +128,26 @@ impl Judge<'_> {
                     ),
                     "two file systems at work on one disk destroy it: make one side read_only",
                 ));
+            }
+        }
+    }
+
+    fn device(&mut self, config: &Config) {
+        let name = config.name.get_ref();
+        if !is_host_label(name) {
+            self.error(
+                &config.name,
+                "`name` cannot be the name of a device",
+                "use 1 to 63 letters, digits and hyphens, none of the latter at the ends",
+            );
+        }
+        let Some(web) = &config.web else { return };
+        let all = web.http.iter().chain(&web.https).flatten();
+        let mut seen = BTreeMap::new();
+        for address in all.filter(|address| address.port() != 0) {
+            if seen.insert(address, ()).is_some() {
+                let message = format!("[web] listens at {address} twice");
+                self.verdict.errors.push(Problem::whole_file(message, "remove one"));
             }
         }
     }

@@ -2,22 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use block::{BlockError, Health, store::StoreError};
+use block::{BlockError, Health, Status, store::StoreError};
 use export_ublk::{FailedWrites, UblkDevice};
 use serde::Serialize;
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    limits, lineage,
+    Changed, limits, lineage,
     medium::{Medium, Returned},
 };
 use crate::{
-    config::{Loaded, model::DiskConfig},
+    config::{
+        Loaded,
+        model::{DiskConfig, LimitConfig},
+    },
     stack::{self, Stack},
 };
 
@@ -59,16 +59,19 @@ pub(crate) struct State {
     pub device_error: Option<String>,
     /// What its hosts wrote and the store did not take, since the daemon's start.
     pub failed: Arc<FailedWrites>,
+    /// What the last attempt to open it met, or what fenced it.
+    pub failure: Option<StoreError>,
 }
 
 impl State {
-    fn new(phase: Phase, stack: Option<Arc<Stack>>) -> Self {
+    pub(crate) fn new(phase: Phase, stack: Option<Arc<Stack>>) -> Self {
         Self {
             phase,
             stack,
             medium: None,
             device_error: None,
             failed: Arc::default(),
+            failure: None,
         }
     }
 }
@@ -76,20 +79,29 @@ impl State {
 /// Runs one disk.
 pub(crate) struct Runner {
     config: DiskConfig,
+    /// Room in the page cache when the disk has no limit of speed.
+    dirty: u64,
+    limit: watch::Sender<LimitConfig>,
     state: watch::Receiver<State>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), BlockError>>,
 }
 
 impl Runner {
-    /// Starts to open the disk.
-    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, changed: Arc<Notify>) -> Self {
+    /// Starts to open the disk, this once by taking it over if told so.
+    pub(crate) fn start(loaded: Arc<Loaded>, config: DiskConfig, take_over: bool, changed: Changed) -> Self {
         let opening = State::new(Phase::Opening { error: None }, None);
         let (sender, state) = watch::channel(opening);
         let stop = CancellationToken::new();
+        let dirty = loaded.config.ublk.dirty.0;
+        let (limit, limits) = watch::channel(config.limit);
         let worker = Worker {
             loaded,
-            config: config.clone(),
+            config: DiskConfig {
+                take_over: config.take_over || take_over,
+                ..config.clone()
+            },
+            limit: limits,
             state: sender,
             changed,
             stop: stop.clone(),
@@ -97,6 +109,8 @@ impl Runner {
         };
         Self {
             config,
+            dirty,
+            limit,
             state,
             stop,
             task: tokio::spawn(worker.run()),
@@ -111,6 +125,28 @@ impl Runner {
     /// What it was started with.
     pub(crate) fn config(&self) -> &DiskConfig {
         &self.config
+    }
+
+    /// Changes the limits of speed from now on. Returns when what is dirty in the page cache is no more than the new speed
+    /// can write out in time.
+    pub(crate) async fn set_limit(&mut self, limit: LimitConfig) {
+        if limit == self.config.limit {
+            return;
+        }
+        let slower =
+            dirty_limit(&self.config, &limit, self.dirty) < dirty_limit(&self.config, &self.config.limit, self.dirty);
+        self.config.limit = limit;
+        self.limit.send_replace(limit);
+        let state = self.state.borrow().clone();
+        if let Some(medium) = &state.medium {
+            limits::limit_dirty_pages(medium.path(), dirty_limit(&self.config, &limit, self.dirty));
+            if slower && let Err(problem) = limits::write_out(medium.path(), self.config.deadline()).await {
+                warn!(disk = %self.config.name.get_ref(), "not everything is written before it gets slower: {problem}");
+            }
+        }
+        if let Some(stack) = &state.stack {
+            stack.set_limits(&limit);
+        }
     }
 
     /// Takes back the kernel device, flushes, closes.
@@ -138,8 +174,9 @@ enum Interruption {
 struct Worker {
     loaded: Arc<Loaded>,
     config: DiskConfig,
+    limit: watch::Receiver<LimitConfig>,
     state: watch::Sender<State>,
-    changed: Arc<Notify>,
+    changed: Changed,
     stop: CancellationToken,
     failed: Arc<FailedWrites>,
 }
@@ -172,7 +209,7 @@ impl Worker {
     fn publish(&self, mut state: State) {
         state.failed = self.failed.clone();
         self.state.send_replace(state);
-        self.changed.notify_one();
+        self.changed.send_replace(());
     }
 
     /// Opens the stack, as often as it takes. `None` if told to stop before.
@@ -192,7 +229,10 @@ impl Worker {
             if !known {
                 warn!(disk = %self.name(), "cannot be opened: {text}; trying again");
             }
-            self.publish(State::new(Phase::Opening { error: Some(text) }, None));
+            self.publish(State {
+                failure: Some(error.clone()),
+                ..State::new(Phase::Opening { error: Some(text) }, None)
+            });
             // Only a person can mend most errors: there is no hurry then, except that ownership of a dead owner ends
             // within a minute and that the network of a board comes up after its daemon.
             let hopeful = matches!(
@@ -220,6 +260,7 @@ impl Worker {
 
     /// Keeps the disk and its kernel device until told to stop.
     async fn serve(&self, stack: &Arc<Stack>) -> Result<(), BlockError> {
+        let mut result = Ok(());
         loop {
             let device = if self.wants_device() {
                 self.start_device(stack).await
@@ -241,22 +282,30 @@ impl Worker {
                 interruption = self.watch(stack) => interruption,
                 () = lost(device.as_ref()) => Interruption::DeviceLost,
             };
-            let phase = match &interruption {
-                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => Phase::Open,
+            let (phase, failure) = match &interruption {
+                Interruption::Stop | Interruption::Resized(_) | Interruption::DeviceLost => (Phase::Open, None),
                 Interruption::Fenced(error) => {
                     error!(disk = %self.name(), "{error}");
-                    Phase::Fenced {
+                    let phase = Phase::Fenced {
                         error: error.to_string(),
-                    }
+                    };
+                    (phase, Some(StoreError::from(error.clone())))
                 }
             };
-            self.publish(State::new(phase, Some(stack.clone())));
+            self.publish(State {
+                failure,
+                ..State::new(phase, Some(stack.clone()))
+            });
             let taken_back = match (device, returned) {
-                (Some(device), Some(returned)) => self.take_back(device, returned).await,
+                (Some(device), Some(returned)) => {
+                    let served = !matches!(interruption, Interruption::DeviceLost);
+                    self.take_back(device, returned, served).await
+                }
                 _ => Ok(()),
             };
+            result = result.and(taken_back);
             match interruption {
-                Interruption::Stop => return taken_back,
+                Interruption::Stop => return result,
                 Interruption::Resized(size) => info!(disk = %self.name(), "has a new size: {size} bytes"),
                 Interruption::DeviceLost => {
                     error!(disk = %self.name(), "its kernel device was stopped by somebody else; making it anew");
@@ -264,7 +313,7 @@ impl Worker {
                 }
                 Interruption::Fenced(_) => {
                     self.stop.cancelled().await;
-                    return Ok(());
+                    return result;
                 }
             }
         }
@@ -285,10 +334,13 @@ impl Worker {
         };
         let mut pause = RETRY.0;
         let mut last = String::new();
+        let mut status = stack.disk.status();
         loop {
             match UblkDevice::start(self.name(), stack.disk.clone(), options.clone()).await {
                 Ok(device) => {
-                    limits::limit_dirty_pages(device.path(), self.dirty_limit());
+                    let limit = *self.limit.borrow();
+                    let dirty = dirty_limit(&self.config, &limit, self.loaded.config.ublk.dirty.0);
+                    limits::limit_dirty_pages(device.path(), dirty);
                     return Some(device);
                 }
                 Err(error) => {
@@ -307,20 +359,8 @@ impl Worker {
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
                 () = self.stop.cancelled() => return None,
+                _ = status.wait_for(|now: &Status| matches!(now.health, Health::Fenced { .. })) => return None,
             }
-        }
-    }
-
-    /// How much may be dirty in the page cache: no more than can be written out within half a deadline, as far as the
-    /// speed is known. What a flush cannot write in time fails, and with it what the host believes to be written.
-    fn dirty_limit(&self) -> u64 {
-        let seconds = self.config.deadline().as_secs().max(2) / 2;
-        let rate = self.config.limit.write_bytes.map_or(0, |rate| rate.0);
-        let configured = self.loaded.config.ublk.dirty.0;
-        if rate == 0 {
-            configured
-        } else {
-            configured.min(rate.saturating_mul(seconds))
         }
     }
 
@@ -330,7 +370,7 @@ impl Worker {
         let size = stack.disk.properties().size;
         loop {
             let now = status.borrow_and_update().clone();
-            self.changed.notify_one();
+            self.changed.send_replace(());
             match now.health {
                 Health::Fenced { error } => return Interruption::Fenced(error),
                 Health::Unreachable { error, .. } => warn!(disk = %self.name(), "{error}"),
@@ -355,14 +395,34 @@ impl Worker {
     /// # Errors
     ///
     /// Not everything could be written out.
-    async fn take_back(&self, device: UblkDevice, returned: Returned) -> Result<(), BlockError> {
+    async fn take_back(&self, device: UblkDevice, returned: Returned, served: bool) -> Result<(), BlockError> {
         if !returned.wait(RETURN_TIME).await {
             warn!(disk = %self.name(), "{} is still in a LUN", device.path().display());
         }
-        device.remove().await.map_err(|error| {
+        // By a process of its own, so that removing has nothing left to wait for in this one (`limits::write_out`).
+        let written = if served {
+            limits::write_out(device.path(), self.config.deadline() * 3 / 2).await
+        } else {
+            Ok(())
+        };
+        let removed = device.remove().await.map_err(|error| {
             error!(disk = %self.name(), "{error}");
             BlockError::io(self.name(), error.to_string())
-        })
+        });
+        removed.and(written.map_err(|error| {
+            error!(disk = %self.name(), "not everything was written: {error}");
+            BlockError::io(self.name(), format!("not everything was written: {error}"))
+        }))
+    }
+}
+
+/// How much may be dirty in the page cache: no more than can be written out within half a deadline, as far as the speed is
+/// known. What a flush cannot write in time fails, and with it what the host believes to be written.
+fn dirty_limit(config: &DiskConfig, limit: &LimitConfig, configured: u64) -> u64 {
+    let seconds = config.deadline().as_secs().max(2) / 2;
+    match limit.write_bytes.map_or(0, |rate| rate.0) {
+        0 => configured,
+        rate => configured.min(rate.saturating_mul(seconds)),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Its pages and unanswered requests belong to the content that the dead daemon had open. If another owner wrote to
 //! the image meanwhile, they would be replayed over that owner's data. So every device is marked with the *lineage* of
-//! its disk: which image it is, and the generation with which an unbroken line of our own openings began.
+//! its disk: which image it is, and where an unbroken line of our own openings began: a generation where the store counts its
+//! owners, elsewhere a random number, which lasts until a command of this installation changes the image ([`end`]).
 
 use std::{
     fs, io,
@@ -24,21 +25,21 @@ struct Line {
 ///
 /// The same mark as the last time means that nobody else had the image since.
 pub(crate) fn mark(run_dir: &Path, name: &str, image: &str, generation: Option<u64>) -> String {
-    let Some(generation) = generation else {
-        return image.to_owned();
-    };
     let path = path(run_dir, name);
     let known = fs::read_to_string(&path)
         .ok()
         .and_then(|text| serde_json::from_str::<Line>(&text).ok());
-    let first = match known {
-        Some(line) if line.image == image && [line.last, line.last + 1].contains(&generation) => line.first,
-        _ => generation,
+    let known = known.filter(|line| line.image == image);
+    let (first, last) = match (known, generation) {
+        (Some(line), Some(now)) if [line.last, line.last + 1].contains(&now) => (line.first, now),
+        (Some(line), None) => (line.first, line.last),
+        (_, Some(now)) => (now, now),
+        (None, None) => (random(), 0),
     };
     let line = Line {
         image: image.to_owned(),
         first,
-        last: generation,
+        last,
     };
     if let Err(error) = store(&path, &line) {
         warn!(
@@ -47,6 +48,33 @@ pub(crate) fn mark(run_dir: &Path, name: &str, image: &str, generation: Option<u
         );
     }
     format!("{image}#{first}")
+}
+
+/// Ends the lines of `image`: something else than the daemon is about to change it, and what a killed daemon's kernel device
+/// still holds does not belong to it any more.
+pub(crate) fn end(run_dir: &Path, image: &str) {
+    let Ok(files) = fs::read_dir(run_dir.join("lineage")) else {
+        return;
+    };
+    for path in files.flatten().map(|file| file.path()) {
+        let line = fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| serde_json::from_str::<Line>(&text).ok());
+        if line.is_some_and(|line| line.image == image)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            warn!("{}: {error}", path.display());
+        }
+    }
+}
+
+fn random() -> u64 {
+    let bytes = ring::rand::generate::<[u8; 8]>(&ring::rand::SystemRandom::new());
+    // Without random numbers nothing works; a line that is never the same is the safe one of the two mistakes.
+    bytes.map_or_else(
+        |_| u64::from(std::process::id()),
+        |bytes| u64::from_ne_bytes(bytes.expose()),
+    )
 }
 
 fn path(run_dir: &Path, name: &str) -> PathBuf {
@@ -82,6 +110,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let one = mark(folder.path(), "films", "cloud/films", Some(1));
         assert_ne!(mark(folder.path(), "films", "other/films", Some(2)), one);
-        assert_eq!(mark(folder.path(), "files", "card/x", None), "card/x");
+    }
+
+    #[test]
+    fn where_nobody_counts_owners_a_change_by_somebody_else_ends_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = mark(folder.path(), "films", "card/x", None);
+        let other = mark(folder.path(), "music", "card/y", None);
+        assert_eq!(mark(folder.path(), "films", "card/x", None), first);
+        end(folder.path(), "card/x");
+        assert_ne!(mark(folder.path(), "films", "card/x", None), first);
+        assert_eq!(mark(folder.path(), "music", "card/y", None), other);
     }
 }

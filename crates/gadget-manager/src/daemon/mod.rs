@@ -1,15 +1,18 @@
 //! The daemon: keeps disks open, serves them, and keeps the USB stick in step with them.
 //!
 //! Each disk is run by a task of its own ([`disk`]), the USB side by one ([`usb`]), each NBD server by one
-//! ([`servers`]). They share no locks: a disk publishes its state, everybody else watches it.
+//! ([`servers`]). They share no locks: a disk publishes its state, everybody else watches it. Who wants something changed
+//! asks through a [`Handle`].
 
-mod disk;
+pub(crate) mod disk;
+mod handle;
 mod leftovers;
 pub(crate) mod limits;
-mod lineage;
-mod medium;
+pub(crate) mod lineage;
+pub(crate) mod medium;
 mod reload;
-mod servers;
+pub(crate) mod servers;
+mod setup;
 mod status;
 pub(crate) mod usb;
 
@@ -18,12 +21,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::Context;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::watch,
 };
 use tracing::{error, info};
 
+pub(crate) use handle::{Applied, ApplyError, Handle, Suspended, View};
+
 use crate::{
     config::{self, Loaded},
+    control,
     exit::Failure,
     logging::Logging,
 };
@@ -32,14 +38,20 @@ use crate::{
 /// each within a deadline and a half, then the stores.
 const STOP_TIME: Duration = Duration::from_secs(150);
 
+/// Marked as changed whenever anything changed that the status tells.
+pub(crate) type Changed = Arc<watch::Sender<()>>;
+
 /// Everything that runs.
 pub(crate) struct Daemon {
     loaded: Arc<Loaded>,
     disks: BTreeMap<String, disk::Runner>,
     servers: Vec<servers::Runner>,
     usb: Option<usb::Runner>,
-    /// Poked whenever anything changed that the status tells or the USB side acts on.
-    changed: Arc<Notify>,
+    /// Disks that somebody wants to stay closed, and how many do.
+    suspended: BTreeMap<String, usize>,
+    /// What the stick shows instead of what is configured.
+    setup: Option<setup::Setup>,
+    changed: Changed,
     log: Logging,
 }
 
@@ -60,19 +72,31 @@ pub(crate) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
         )
     })?;
     let _single = status::single_instance(&run_dir)?;
+    let recent = log.recent();
     let mut daemon = Daemon::start(Arc::new(loaded), log).await?;
+    let (handle, mut ends) = handle::channel(&daemon);
+    let control = control::Control::start(handle, recent);
     let mut publisher = status::Publisher::new(&run_dir);
+    let mut changes = daemon.changed.subscribe();
+    let tell = |daemon: &Daemon| {
+        ends.view.send_replace(Arc::new(daemon.view()));
+    };
     info!("gadget-manager {} is up", env!("CARGO_PKG_VERSION"));
     loop {
         publisher.publish(&daemon);
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => daemon.reload().await,
-            () = publisher.due(&daemon.changed) => {}
+            _ = hangup.recv() => {
+                daemon.reload().await;
+                tell(&daemon);
+            }
+            Some(command) = ends.commands.recv() => daemon.obey(command, tell).await,
+            () = publisher.due(&mut changes) => {}
         }
     }
     info!("stopping");
+    control.stop().await;
     let result = match tokio::time::timeout(STOP_TIME, daemon.stop()).await {
         Ok(result) => result,
         Err(_) => Err(anyhow::anyhow!("not everything ended within {} s", STOP_TIME.as_secs()).into()),
@@ -83,29 +107,26 @@ pub(crate) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
 
 impl Daemon {
     async fn start(loaded: Arc<Loaded>, log: Logging) -> Result<Self, Failure> {
-        let changed = Arc::new(Notify::new());
+        let changed = Arc::new(watch::Sender::new(()));
         let mut daemon = Self {
             loaded,
             disks: BTreeMap::new(),
             servers: Vec::new(),
             usb: None,
+            suspended: BTreeMap::new(),
+            setup: None,
             changed,
             log,
         };
         let loaded = daemon.loaded.clone();
         for disk in &loaded.config.disks {
-            daemon.start_disk(disk);
+            daemon.start_disk(disk, false);
         }
         for server in &loaded.config.nbd {
             daemon.start_server(server);
         }
-        if loaded.config.gadget.is_some() {
-            daemon.usb = Some(usb::Runner::start(
-                loaded.clone(),
-                daemon.slots(),
-                daemon.changed.clone(),
-            ));
-        } else {
+        daemon.start_usb();
+        if daemon.usb.is_none() {
             tokio::spawn(usb::remove_leftovers());
         }
         daemon.sweep();
@@ -122,9 +143,9 @@ impl Daemon {
         tokio::spawn(leftovers::remove(config.run_dir.join("ublk"), wanted));
     }
 
-    fn start_disk(&mut self, config: &config::model::DiskConfig) {
+    fn start_disk(&mut self, config: &config::model::DiskConfig, take_over: bool) {
         let name = config.name.get_ref().clone();
-        let runner = disk::Runner::start(self.loaded.clone(), config.clone(), self.changed.clone());
+        let runner = disk::Runner::start(self.loaded.clone(), config.clone(), take_over, self.changed.clone());
         self.disks.insert(name, runner);
     }
 
@@ -140,6 +161,9 @@ impl Daemon {
 
     /// What is to be in each LUN.
     fn slots(&self) -> Vec<usb::Slot> {
+        if let Some(setup) = &self.setup {
+            return vec![setup.slot.clone()];
+        }
         let Some(gadget) = &self.loaded.config.gadget else {
             return Vec::new();
         };
@@ -157,6 +181,7 @@ impl Daemon {
                     state,
                     read_only: usb::is_read_only(&self.loaded.config, lun),
                     removable: usb::is_removable(lun),
+                    ejected: None,
                 }
             })
             .collect()

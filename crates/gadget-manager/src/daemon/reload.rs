@@ -1,18 +1,15 @@
-//! SIGHUP: the configuration is read again, and what can change under a plugged-in stick changes.
+//! Another configuration: what can change under a plugged-in stick changes in place.
 
 use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::{Daemon, disk, servers, usb};
+use super::{Applied, ApplyError, Daemon, disk, servers, usb};
 use crate::config::{self, Config, Loaded, model::DiskConfig};
 
 impl Daemon {
-    /// Reads the configuration again and applies it. A configuration with a mistake changes nothing.
-    ///
-    /// Disks and servers that are new, gone or different are started, stopped or started again; limits of speed, the
-    /// log level and what is in which LUN change in place; a medium that the host ejected comes back. USB identity and
-    /// the number and kind of LUNs need a new enumeration: the host then sees the stick pulled and plugged in again.
+    /// SIGHUP: reads the configuration again and puts it in force. One with a mistake changes nothing. A medium that
+    /// somebody ejected comes back.
     pub(super) async fn reload(&mut self) {
         let loaded = match config::load(&self.loaded.file) {
             Ok(loaded) => Arc::new(loaded),
@@ -21,14 +18,34 @@ impl Daemon {
                 return;
             }
         };
-        if loaded.config.run_dir != self.loaded.config.run_dir
-            || loaded.config.state_dir != self.loaded.config.state_dir
-        {
-            error!("not reloaded: a new `run_dir` or `state_dir` needs a restart");
-            return;
-        }
         for warning in &loaded.warnings {
             warn!("{}", warning.message);
+        }
+        if let Err(problem) = self.put_in_force(loaded.clone()).await {
+            error!("not reloaded: {problem}");
+            return;
+        }
+        if let Some(remote) = self.usb.as_ref().map(usb::Runner::remote) {
+            // It may be busy writing out, which nobody here should wait for.
+            tokio::spawn(async move { remote.insert(None).await });
+        }
+        info!("reloaded {}", loaded.file.display());
+    }
+
+    /// Puts another configuration in force.
+    ///
+    /// Disks and servers that are new, gone or different are started, stopped or started again; limits of speed, the
+    /// log level and what is in which LUN change in place. USB identity and the number and kind of LUNs need a new
+    /// enumeration: the host then sees the stick pulled and plugged in again.
+    pub(super) async fn put_in_force(&mut self, loaded: Arc<Loaded>) -> Result<Applied, ApplyError> {
+        let (old, new) = (&self.loaded.config, &loaded.config);
+        let restart = [
+            ("run_dir", old.run_dir != new.run_dir),
+            ("state_dir", old.state_dir != new.state_dir),
+            ("web", old.web != new.web),
+        ];
+        if let Some((key, _)) = restart.iter().find(|(_, differs)| *differs) {
+            return Err(ApplyError::NeedsRestart(key));
         }
         if let Err(problem) = self.log.set_level(&loaded.config.log.level) {
             error!("{problem:#}");
@@ -40,13 +57,28 @@ impl Daemon {
             .filter(|(_, runner)| !self.keeps(&old, runner))
             .map(|(name, _)| name.clone())
             .collect();
-        self.stop_outdated(&old.config, &outdated).await;
-        self.start_missing(&loaded);
+        for disk in &loaded.config.disks {
+            let name = disk.name.get_ref();
+            if let Some(runner) = self.disks.get_mut(name).filter(|_| !outdated.contains(name)) {
+                runner.set_limit(disk.limit).await;
+            }
+        }
+        let replugged = self.stop_outdated(&old.config, &outdated).await;
+        self.start_missing(&loaded, None);
         self.sweep();
-        info!("reloaded {}", loaded.file.display());
+        self.changed.send_replace(());
+        Ok(Applied { replugged })
     }
 
-    /// Whether a disk can go on as it is. Its limits are set to the new ones if so.
+    /// Closes a disk, with what serves it, and opens it again unless somebody wants it to stay closed.
+    pub(super) async fn restart(&mut self, disk: &str, take_over: bool) {
+        let loaded = self.loaded.clone();
+        self.stop_outdated(&loaded.config, &[disk.to_owned()]).await;
+        self.start_missing(&loaded, Some(disk).filter(|_| take_over));
+        self.changed.send_replace(());
+    }
+
+    /// Whether a disk can go on as it is, but for its limits.
     fn keeps(&self, old: &Loaded, runner: &disk::Runner) -> bool {
         let before = runner.config();
         let Some(now) = self.loaded.config.disks.iter().find(|disk| disk.name == before.name) else {
@@ -62,17 +94,12 @@ impl Daemon {
             && in_a_lun(&old.config, before) == in_a_lun(&self.loaded.config, now)
             && !matches!(state.phase, disk::Phase::Fenced { .. });
         // A disk that is still being opened takes up what is new (a corrected key) only when started again.
-        match state.stack {
-            Some(stack) if same => {
-                stack.set_limits(&now.limit);
-                true
-            }
-            _ => false,
-        }
+        same && state.stack.is_some()
     }
 
-    /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks.
-    async fn stop_outdated(&mut self, old: &Config, outdated: &[String]) {
+    /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks. Says
+    /// whether the stick was pulled for it.
+    async fn stop_outdated(&mut self, old: &Config, outdated: &[String]) -> bool {
         let old_shape = old.gadget.as_ref().map(|gadget| usb::gadget_config(old, gadget));
         let new_shape = self
             .loaded
@@ -80,9 +107,9 @@ impl Daemon {
             .gadget
             .as_ref()
             .map(|gadget| usb::gadget_config(&self.loaded.config, gadget));
-        if old_shape != new_shape
-            && let Some(usb) = self.usb.take()
-        {
+        let pulled = self.usb.take_if(|_| old_shape != new_shape && self.setup.is_none());
+        let replugged = pulled.is_some();
+        if let Some(usb) = pulled {
             usb.stop().await;
         }
         let wanted = &self.loaded.config.nbd;
@@ -107,25 +134,31 @@ impl Daemon {
             }
         });
         futures::future::join_all(ends).await;
+        replugged
     }
 
-    fn start_missing(&mut self, loaded: &Arc<Loaded>) {
+    /// Starts what the configuration has and what does not run, without the disks that are to stay closed and their
+    /// servers. One disk may be started by taking it over.
+    fn start_missing(&mut self, loaded: &Arc<Loaded>, take_over: Option<&str>) {
         for disk in &loaded.config.disks {
-            if !self.disks.contains_key(disk.name.get_ref()) {
-                self.start_disk(disk);
+            let name = disk.name.get_ref().as_str();
+            if !self.disks.contains_key(name) && !self.suspended.contains_key(name) {
+                self.start_disk(disk, take_over == Some(name));
             }
         }
         for config in &loaded.config.nbd {
-            if !self.servers.iter().any(|server| server.config() == config) {
+            let runs = self.servers.iter().any(|server| server.config() == config);
+            let waits = config
+                .disks
+                .iter()
+                .any(|disk| self.suspended.contains_key(disk.get_ref()));
+            if !runs && !waits {
                 self.start_server(config);
             }
         }
         match &self.usb {
             Some(usb) => usb.set_slots(self.slots()),
-            None if loaded.config.gadget.is_some() => {
-                self.usb = Some(usb::Runner::start(loaded.clone(), self.slots(), self.changed.clone()));
-            }
-            None => {}
+            None => self.start_usb(),
         }
     }
 }

@@ -3,14 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use export_nbd::{Export, Server};
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::disk::State;
+use super::{Changed, disk::State};
 use crate::{
     cli::nbd::listen,
     config::model::{ListenAddress, NbdConfig},
@@ -18,6 +15,21 @@ use crate::{
 
 /// How long to wait before a listening address is tried again.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A server, as others see it.
+#[derive(Clone)]
+pub(crate) struct Look {
+    /// What it was started with.
+    pub config: NbdConfig,
+    address: Arc<Mutex<Option<String>>>,
+}
+
+impl Look {
+    /// Where it listens, once it does.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// Runs one server.
 pub(crate) struct Runner {
@@ -29,7 +41,7 @@ pub(crate) struct Runner {
 
 impl Runner {
     /// Starts to wait for the disks.
-    pub(crate) fn start(config: NbdConfig, disks: Vec<(String, watch::Receiver<State>)>, changed: Arc<Notify>) -> Self {
+    pub(crate) fn start(config: NbdConfig, disks: Vec<(String, watch::Receiver<State>)>, changed: Changed) -> Self {
         let stop = CancellationToken::new();
         let address = Arc::new(Mutex::new(None));
         let work = serve(config.clone(), disks, address.clone(), changed, stop.clone());
@@ -48,7 +60,15 @@ impl Runner {
 
     /// Where it listens, once it does.
     pub(crate) fn address(&self) -> Option<String> {
-        self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.look().address()
+    }
+
+    /// A way to look at it from elsewhere.
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            config: self.config.clone(),
+            address: self.address.clone(),
+        }
     }
 
     /// Lets requests under way finish, and ends.
@@ -64,7 +84,7 @@ async fn serve(
     config: NbdConfig,
     disks: Vec<(String, watch::Receiver<State>)>,
     address: Arc<Mutex<Option<String>>>,
-    changed: Arc<Notify>,
+    changed: Changed,
     stop: CancellationToken,
 ) {
     // Checked with the configuration; a wrong one never gets here.
@@ -89,7 +109,7 @@ async fn serve(
     };
     let text = server.local_address().to_string();
     *address.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-    changed.notify_one();
+    changed.send_replace(());
     server.run(stop).await;
 }
 

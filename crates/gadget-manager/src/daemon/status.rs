@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::watch, time::Instant};
 use tracing::warn;
 
 use super::Daemon;
@@ -60,9 +60,10 @@ impl Publisher {
     }
 
     /// Returns when the file may have to change: something was reported, or the counters are old.
-    pub(crate) async fn due(&self, changed: &Notify) {
+    pub(crate) async fn due(&self, changed: &mut watch::Receiver<()>) {
         tokio::select! {
-            () = changed.notified() => {}
+            // The daemon itself holds the other end.
+            _ = changed.changed() => {}
             () = tokio::time::sleep_until(self.next) => {}
         }
     }
@@ -132,6 +133,6 @@ fn report(daemon: &Daemon) -> Value {
         "configuration": daemon.loaded.file,
         "disks": disks,
         "nbd": servers,
-        "gadget": daemon.usb.as_ref().map(super::usb::Runner::report),
+        "gadget": daemon.usb.as_ref().map(|usb| json!(usb.remote().report())),
     })
 }

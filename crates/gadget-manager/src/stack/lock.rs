@@ -7,13 +7,12 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
 };
 
 use block::store::{SharedStore, StoreError};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::config::Config;
+use crate::{config::Config, daemon::lineage};
 
 /// Held as long as this process may change the image. The file stays; the lock ends with the process at the latest.
 #[derive(Debug)]
@@ -22,20 +21,36 @@ pub(crate) struct ImageLock {
 }
 
 impl ImageLock {
+    /// Takes the lock for something else than the daemon's serving, which is about to change the image: whatever a killed
+    /// daemon's kernel device holds of it is out of date from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take).
+    pub(crate) fn take_to_change(config: &Config, store: &SharedStore, image: &str) -> Result<Self, StoreError> {
+        let lock = Self::take(config, store, image)?;
+        lineage::end(&config.run_dir, &format!("{}/{image}", store.describe()));
+        Ok(lock)
+    }
+
     /// Takes the lock on `image` of `store`.
     ///
     /// # Errors
     ///
     /// [`InUse`](StoreError::InUse) with the other process's number; or what is wrong with the folder of locks.
     pub(crate) fn take(config: &Config, store: &SharedStore, image: &str) -> Result<Self, StoreError> {
-        let path = path(&config.run_dir, &store.describe(), image);
+        // Beside the identity that stores know this installation by (`owner.rs`): whoever shares that shares the locks. Where
+        // none can be kept each process is an owner of its own.
+        let folder = [&config.state_dir, &config.run_dir]
+            .map(|folder| folder.join("locks"))
+            .into_iter()
+            .find(|folder| std::fs::create_dir_all(folder).is_ok())
+            .unwrap_or_else(|| config.run_dir.join("locks"));
+        let path = folder.join(name(&store.describe(), image));
         let fail = |what: &str, error: std::io::Error| {
-            let detail = format!("{what}: {error}; is `run_dir` writable for this user?");
+            let detail = format!("{what}: {error}; is `state_dir` writable for this user?");
             StoreError::invalid(path.display().to_string(), detail)
         };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| fail("cannot make the folder of locks", error))?;
-        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -66,8 +81,7 @@ impl ImageLock {
 }
 
 /// Names of images may have any characters and any length: the file is called by their hash.
-fn path(run_dir: &Path, store: &str, image: &str) -> PathBuf {
+fn name(store: &str, image: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, format!("{store}\n{image}").as_bytes());
-    let name: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    run_dir.join("locks").join(name)
+    digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

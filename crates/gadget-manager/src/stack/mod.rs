@@ -7,4 +7,4 @@ mod stores;
 
 pub(crate) use lock::ImageLock;
 pub(crate) use open::{Stack, open, open_image};
-pub(crate) use stores::{locate, store, store_names};
+pub(crate) use stores::{azure_secret, build, locate, store, store_names};

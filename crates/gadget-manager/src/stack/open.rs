@@ -10,9 +10,12 @@ use block::{
 use store_file::FileDevice;
 
 use super::{ImageLock, stores};
-use crate::config::{
-    ByteSize, Loaded,
-    model::{DiskConfig, LimitConfig},
+use crate::{
+    config::{
+        ByteSize, Loaded,
+        model::{DiskConfig, LimitConfig},
+    },
+    daemon::lineage,
 };
 
 /// A disk ready to be served, with the handles of its layers.
@@ -84,6 +87,14 @@ pub(crate) async fn open_image(
             ));
         }
     };
+    if let (false, Some(loaded)) = (options.read_only, loaded) {
+        // A killed daemon's kernel device may hold something of it, which is out of date from now on.
+        lineage::end(&loaded.config.run_dir, &bottom.image);
+        let by_path = loaded.config.disks.iter().find(|disk| *disk.name.get_ref() == text);
+        if let Some(path) = by_path.and_then(|disk| disk.path.as_ref()) {
+            lineage::end(&loaded.config.run_dir, &path.display().to_string());
+        }
+    }
     Ok(bottom.stack(&LimitConfig::default(), Duration::from_secs(20)))
 }
 

@@ -9,15 +9,21 @@ use std::{
 
 use tracing::warn;
 
-/// The identity of this installation: random, made once, kept in `state_dir`, and mixed with the machine's serial
+/// The identity of this installation: random, made once, kept in `state_dir`, and mixed with the hardware's serial
 /// number so that a copied SD card is somebody else. Not a secret towards the store, but whoever knows it can act as
 /// this owner there, so only its owner reads the file.
 ///
-/// Without a writable `state_dir` the identity is that of this process: a restart then waits for the old ownership to
+/// Without a writable `state_dir`, or on hardware without a number, the identity is that of this process: a restart then waits for the old ownership to
 /// expire.
 pub(crate) fn identity(state_dir: &Path) -> Option<String> {
     match read_or_make(&state_dir.join("owner-id")) {
-        Ok(id) => Some(format!("{id}-{}", gadget::machine_serial().serial)),
+        Ok(id) => {
+            let hardware = gadget::hardware_serial();
+            if hardware.is_none() {
+                warn!("this machine has no serial number of its own; after a crash disks stay owned for a minute");
+            }
+            hardware.map(|hardware| format!("{id}-{}", hardware.serial))
+        }
         Err(error) => {
             warn!(
                 "{}: no identity can be kept there ({error}); after a crash disks stay owned for a minute",

@@ -40,7 +40,13 @@ fn find<'a>(loaded: &'a Loaded, name: &str) -> Result<&'a StoreConfig, StoreErro
 
 /// The store that the configuration calls `name`.
 pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreError> {
-    match &find(loaded, name)?.kind {
+    build(loaded, find(loaded, name)?)
+}
+
+/// A store that a configuration describes.
+pub(crate) fn build(loaded: &Loaded, config: &StoreConfig) -> Result<SharedStore, StoreError> {
+    let name = &config.name;
+    match &config.kind {
         StoreKind::File(file) => Ok(Arc::new(FileStore::new(&file.folder))),
         StoreKind::Azure(azure) => {
             let secret = azure_secret(name, loaded.secrets.of(name))?;
@@ -61,7 +67,7 @@ pub(crate) fn store(loaded: &Loaded, name: &str) -> Result<SharedStore, StoreErr
 }
 
 /// The one secret that a store in Azure is to use.
-fn azure_secret(name: &str, secrets: StoreSecrets) -> Result<AzureSecret, StoreError> {
+pub(crate) fn azure_secret(name: &str, secrets: StoreSecrets) -> Result<AzureSecret, StoreError> {
     let [connection_string, account_key, sas, client_secret] = [
         secrets.connection_string,
         secrets.account_key,

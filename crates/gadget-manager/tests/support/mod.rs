@@ -60,6 +60,8 @@ impl Home {
             .arg("--config")
             .arg(self.config())
             .args(arguments)
+            // As on a machine without certificate authorities.
+            .env("SSL_CERT_FILE", "/dev/null")
             .output()
             .expect("gadget-manager starts")
     }
@@ -112,6 +114,20 @@ impl Home {
         }
         self.status().expect("it was there")
     }
+}
+
+/// Runs a command of qemu-io on the export `films` of the server at `nbd.sock`.
+pub(crate) fn qemu_io(home: &Home, command: &str) -> String {
+    let uri = format!("nbd+unix:///films?socket={}", home.join("nbd.sock").display());
+    let output = Command::new(testkit::program::locate("qemu-io"))
+        .args(["-f", "raw", "-c", command, &uri])
+        .output()
+        .expect("qemu-io runs");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// The phase of a disk in a status.

@@ -56,10 +56,18 @@ impl Intent {
 ///
 /// Every change of metadata is bound to the entity tag: a late attempt at this one would bring the intent back after
 /// the resize, and the next owner would carry it out over live data.
-async fn note(blob: &Blob, grant: Grant<'_>, before: &BlobProperties, intent: Intent) -> crate::error::Result<()> {
+///
+/// Also says whether it may be there although this failed.
+async fn note(
+    blob: &Blob,
+    grant: Grant<'_>,
+    before: &BlobProperties,
+    intent: Intent,
+) -> (crate::error::Result<()>, bool) {
     let mut metadata = before.metadata.clone();
     metadata.insert(RESIZE.to_owned(), format!("{}:{}", intent.old, intent.new));
-    blob.replace_metadata(&metadata, Some(grant.lease), &before.etag).await
+    blob.replace_metadata_in_doubt(&metadata, Some(grant.lease), &before.etag)
+        .await
 }
 
 /// Carries out what was noted; every step can be repeated.
@@ -179,11 +187,13 @@ impl Inner {
         let before = self.blob.properties().await?;
         let old = Format::Vhd.disk_size(before.length);
         let intent = Intent { old, new };
-        let noted = note(&self.blob, grant, &before, intent).await;
-        let surely_not = matches!(&noted, Err(error) if !matches!(error, AzureError::Unreachable { .. }));
-        if !surely_not {
-            // Whatever comes now, the next owner cuts the disk: nothing may be stored beyond, nor the footer be seen.
-            self.monitor.set_size(self.monitor.size().min(new));
+        let size = self.monitor.size();
+        // Once it is noted the next owner cuts the disk, whatever comes now: nothing may be stored beyond, nor the footer be
+        // seen. It may be noted although we never learn of it, even if nobody waits for this any more.
+        self.monitor.set_size(size.min(new));
+        let (noted, doubtful) = note(&self.blob, grant, &before, intent).await;
+        if noted.is_err() && !doubtful {
+            self.monitor.set_size(size);
         }
         noted?;
         carry_out(&self.blob, grant, intent).await?;

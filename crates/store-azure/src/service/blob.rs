@@ -149,24 +149,53 @@ impl Blob {
 
     /// Replaces all metadata; `if_match` guards against changes by others and late arrivals of our own.
     pub async fn set_metadata(&self, metadata: &Metadata, lease: Option<&str>, if_match: Option<&str>) -> Result<()> {
-        let mut request = with_metadata(self.request(Method::PUT, &[("comp", "metadata")]), metadata)?.lease(lease)?;
-        if let Some(etag) = if_match {
-            request = request.text("if-match", etag)?;
+        self.set_metadata_in_doubt(metadata, lease, if_match).await.0
+    }
+
+    /// As [`set_metadata`](Self::set_metadata), and whether an attempt without an answer may have done it although the last
+    /// one failed.
+    async fn set_metadata_in_doubt(
+        &self,
+        metadata: &Metadata,
+        lease: Option<&str>,
+        if_match: Option<&str>,
+    ) -> (Result<()>, bool) {
+        let request = || {
+            let request = with_metadata(self.request(Method::PUT, &[("comp", "metadata")]), metadata)?.lease(lease)?;
+            match if_match {
+                Some(etag) => request.text("if-match", etag),
+                None => Ok(request),
+            }
+        };
+        match request() {
+            Ok(request) => {
+                let (answer, doubtful) = self.client.send_in_doubt(&request, self.client.deadline()).await;
+                (answer.map(|_| ()), doubtful)
+            }
+            Err(error) => (Err(error), false),
         }
-        self.client.send(&request).await.map(|_| ())
     }
 
     /// Replaces all metadata of the blob whose entity tag is `etag`, so that no attempt takes effect after a later change.
     pub(crate) async fn replace_metadata(&self, metadata: &Metadata, lease: Option<&str>, etag: &str) -> Result<()> {
-        match self.set_metadata(metadata, lease, Some(etag)).await {
+        self.replace_metadata_in_doubt(metadata, lease, etag).await.0
+    }
+
+    /// As [`replace_metadata`](Self::replace_metadata), and whether they may have been replaced although it failed.
+    pub(crate) async fn replace_metadata_in_doubt(
+        &self,
+        metadata: &Metadata,
+        lease: Option<&str>,
+        etag: &str,
+    ) -> (Result<()>, bool) {
+        match self.set_metadata_in_doubt(metadata, lease, Some(etag)).await {
             // The first attempt's answer may have been lost and the second found its own effect.
-            Err(error @ AzureError::Changed { .. }) => {
-                if self.properties().await?.metadata == *metadata {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            }
+            (Err(error @ AzureError::Changed { .. }), _) => match self.properties().await {
+                Ok(now) if now.metadata == *metadata => (Ok(()), false),
+                Ok(_) => (Err(error), false),
+                Err(unknown) => (Err(unknown), true),
+            },
+            (Err(error @ AzureError::Unreachable { .. }), _) => (Err(error), true),
             done => done,
         }
     }

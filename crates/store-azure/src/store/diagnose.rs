@@ -25,10 +25,9 @@ const IMPOSSIBLE: u64 = i64::MAX as u64;
 
 pub(super) async fn diagnose(store: &AzureStore, image: Option<&str>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !network(store, &mut findings).await || !clock(store, &mut findings).await {
+    if !reach(store, &mut findings).await {
         return findings;
     }
-    signature(store, &mut findings);
     if !container(store, &mut findings).await {
         return findings;
     }
@@ -55,6 +54,22 @@ pub(super) async fn diagnose(store: &AzureStore, image: Option<&str>) -> Vec<Fin
         "a standard page blob serves up to 500 requests/s and 60 MiB/s; premium page blobs by their tier",
     ));
     findings
+}
+
+/// What does not need a container.
+pub(super) async fn account(store: &AzureStore) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    reach(store, &mut findings).await;
+    findings
+}
+
+/// Whether the service answers; then what the signature says of itself is checked too.
+async fn reach(store: &AzureStore, findings: &mut Vec<Finding>) -> bool {
+    let answers = network(store, findings).await && clock(store, findings).await;
+    if answers {
+        signature(store, findings);
+    }
+    answers
 }
 
 async fn network(store: &AzureStore, findings: &mut Vec<Finding>) -> bool {

@@ -91,6 +91,17 @@ impl AzureStore {
         }
     }
 
+    /// Checks what can be checked without a container: network, clock, signature.
+    pub async fn diagnose_account(&self) -> Vec<Finding> {
+        diagnose::account(self).await
+    }
+
+    /// Whether the credential may be for one container only, as signatures and roles can be.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        !matches!(self.client().credential(), crate::Credential::SharedKey(_))
+    }
+
     /// Opens an image as the disk it is, not only as a block device.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::{CREATION, LABEL};
 use crate::{
     device::{GENERATION, describe_owner, generation},
     error::{AzureError, Result},
-    service::{Blob, CopyState},
+    service::{Blob, BlobProperties, CopyState},
 };
 
 /// First pause between looks at a copy; doubled up to [`LONGEST_LOOK`].
@@ -26,20 +26,29 @@ struct Cancel {
     lease: Option<String>,
 }
 
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        let (Some(blob), Ok(runtime)) = (self.blob.take(), tokio::runtime::Handle::try_current()) else {
-            return;
-        };
-        let (copy, lease) = (self.copy.take(), self.lease.take());
-        runtime.spawn(async move {
+impl Cancel {
+    /// Ends it, and waits for that: a program that is about to end would take what is only begun with it.
+    fn now(&mut self) -> impl Future<Output = ()> + Send + 'static {
+        let (blob, copy, lease) = (self.blob.take(), self.copy.take(), self.lease.take());
+        async move {
+            let Some(blob) = blob else { return };
             if let Some(copy) = copy {
                 let _ = blob.abort_copy(&copy, lease.as_deref()).await;
             }
-            if let Some(lease) = lease {
-                let _ = blob.release_lease(&lease).await;
+            if let Some(lease) = lease
+                && let Err(error) = blob.release_lease(&lease).await
+            {
+                tracing::warn!("{}: {error}; it stays owned until somebody takes it over", blob.label());
             }
-        });
+        }
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        if let (true, Ok(runtime)) = (self.blob.is_some(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(self.now());
+        }
     }
 }
 
@@ -47,10 +56,33 @@ impl Drop for Cancel {
 pub(super) async fn restore(blob: &Blob, snapshot: &Blob, owner: &str, progress: Progress<'_>) -> Result<()> {
     let (before, source) = (blob.properties().await?, snapshot.properties().await?);
     let lease = Uuid::new_v4().to_string();
+    // From here on: the answer to a lease that was granted may be lost.
+    let mut cancel = Cancel {
+        blob: Some(blob.clone()),
+        copy: None,
+        lease: Some(lease.clone()),
+    };
+    let restored = under_lease(&mut cancel, &lease, blob, (&before, snapshot, &source), owner, progress).await;
+    if restored.is_err() {
+        cancel.now().await;
+    }
+    restored
+}
+
+/// The part that has something to end when it fails. `before`: `blob` as it was; `source`: what `snapshot` is like.
+async fn under_lease(
+    cancel: &mut Cancel,
+    lease: &str,
+    blob: &Blob,
+    (before, snapshot, source): (&BlobProperties, &Blob, &BlobProperties),
+    owner: &str,
+    progress: Progress<'_>,
+) -> Result<()> {
     // The service copies onto a leased blob only if the lease never runs out, and refuses all lease requests while the
     // copy is under way. If we die meanwhile, somebody has to take the blob over.
-    match blob.acquire_endless_lease(&lease).await {
+    match blob.acquire_endless_lease(lease).await {
         Err(AzureError::Leased { object, .. }) => {
+            cancel.blob = None;
             let detail = describe_owner(&before.metadata)
                 .map(|owner| format!(": {owner}"))
                 .unwrap_or_default();
@@ -58,11 +90,6 @@ pub(super) async fn restore(blob: &Blob, snapshot: &Blob, owner: &str, progress:
         }
         other => other?,
     }
-    let mut cancel = Cancel {
-        blob: Some(blob.clone()),
-        copy: None,
-        lease: Some(lease.clone()),
-    };
     // The copy would bring the snapshot's old generation back; ours must only ever grow.
     let now = blob.properties().await?;
     let mut metadata = source.metadata.clone();
@@ -76,7 +103,7 @@ pub(super) async fn restore(blob: &Blob, snapshot: &Blob, owner: &str, progress:
         .format(&time::format_description::well_known::Rfc3339)
         .unwrap_or_default();
     metadata.insert("cloudstick_since".to_owned(), at);
-    let started = match blob.start_copy(snapshot, &metadata, Some(&lease)).await {
+    let started = match blob.start_copy(snapshot, &metadata, Some(lease)).await {
         Ok(state) => state,
         // The answer to an attempt was lost and the next one met the copy of the first.
         Err(AzureError::Conflict { code, .. }) if code == "PendingCopyOperation" => {
@@ -91,7 +118,7 @@ pub(super) async fn restore(blob: &Blob, snapshot: &Blob, owner: &str, progress:
     cancel.copy = None;
     copied?;
     let released = loop {
-        match blob.release_lease(&lease).await {
+        match blob.release_lease(lease).await {
             Err(AzureError::Unreachable { .. }) => sleep(LONGEST_LOOK).await,
             done => break done,
         }
@@ -128,6 +155,7 @@ pub(super) async fn copy_new(source: &Blob, target: &Blob, progress: Progress<'_
         lease: None,
     };
     let copied = wait(target, started, properties.length, progress).await;
+    // It has ended, or nobody knows how it is.
     cancel.blob = None;
     copied
 }

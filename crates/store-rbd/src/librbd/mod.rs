@@ -118,6 +118,18 @@ impl Librbd {
         })
     }
 
+    pub(crate) async fn pools(&self) -> Result<Vec<String>> {
+        let client = self.clone();
+        let thread = spawn_blocking(move || {
+            let cluster = Cluster::connect(&client.access, Purpose::Manage(client.config.deadline()))?;
+            let mut pools = cluster.pools()?;
+            pools.retain(|name| !name.starts_with('.'));
+            pools.sort();
+            Ok(pools)
+        });
+        thread.await.unwrap_or_else(|error| Err(failed(&error)))
+    }
+
     pub(crate) async fn list(&self) -> Result<Vec<ImageInfo>> {
         self.manage(|_, pool| {
             let mut infos = Vec::new();

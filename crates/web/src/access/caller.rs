@@ -51,6 +51,24 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// The command line on this machine, and nobody else.
+pub(crate) struct Local;
+
+impl<S: Sync> FromRequestParts<S> for Local {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        match parts.extensions.get::<Caller>().and_then(Caller::identity) {
+            Some(Identity::Local) => Ok(Self),
+            _ => Err(
+                Problem::new(ProblemCode::Forbidden, "only the device itself may ask for this")
+                    .remedy("use the command line on the device")
+                    .into(),
+            ),
+        }
+    }
+}
+
 /// The owner in person: what a script must not do, whatever its token.
 pub(crate) struct Owner;
 

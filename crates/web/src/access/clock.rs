@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
 /// Two clocks: one that people set, one that only goes forward.
 pub trait Clock: Send + Sync + 'static {
@@ -11,6 +11,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed moment of this run.
     fn elapsed(&self) -> Duration;
+}
+
+/// When this program was written. A time of day before that is wrong: nobody has set the clock yet.
+pub(crate) fn earliest() -> OffsetDateTime {
+    Date::from_calendar_date(2026, Month::January, 2)
+        .map_or(OffsetDateTime::UNIX_EPOCH, |date| date.midnight().assume_utc())
 }
 
 /// The clocks of the machine.

@@ -8,7 +8,7 @@ use axum::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Caller, Identity, Peer, session};
+use super::{Access, Caller, Identity, Peer, session};
 use crate::{
     api::{Problem, ProblemCode},
     app::App,
@@ -41,11 +41,27 @@ pub(crate) async fn authorise(
     Ok(next.run(request).await)
 }
 
+/// Refuses who was let in but may be in no longer: a body may take a while to come, and who sends it may be shown out
+/// meanwhile.
+pub(crate) fn still_permit(access: &Access, caller: Caller) -> Result<(), Problem> {
+    match caller.identity() {
+        Some(identity) if !access.still(identity) => Err(nobody(access.is_claimed())),
+        _ => Ok(()),
+    }
+}
+
+fn nobody(claimed: bool) -> Problem {
+    if claimed {
+        Problem::new(ProblemCode::SignInNeeded, "nobody is signed in").remedy("sign in")
+    } else {
+        Problem::new(ProblemCode::Unclaimed, "the device has no owner yet")
+            .remedy("claim it with its code, or press its button")
+    }
+}
+
 fn permit(caller: Caller, method: &Method, headers: &HeaderMap, claimed: bool) -> Result<(), Problem> {
     match caller.identity() {
-        None if !claimed => Err(Problem::new(ProblemCode::Unclaimed, "the device has no owner yet")
-            .remedy("claim it with its code, or press its button")),
-        None => Err(Problem::new(ProblemCode::SignInNeeded, "nobody is signed in").remedy("sign in")),
+        None => Err(nobody(claimed)),
         Some(Identity::Token { read_only: true, .. }) if !method.is_safe() => {
             Err(Problem::new(ProblemCode::Forbidden, "this token may only look").remedy("make one that may do more"))
         }

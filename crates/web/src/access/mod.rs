@@ -27,12 +27,14 @@ use std::{
 };
 
 use axum::http::HeaderMap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use attempts::Patience;
-pub(crate) use caller::{Caller, Identity, Owner};
+pub(crate) use caller::{Caller, Identity, Local, Owner};
+pub(crate) use clock::earliest;
 pub use clock::{Clock, SystemClock};
-pub(crate) use guard::{authorise, identify};
+pub(crate) use guard::{authorise, identify, still_permit};
 pub use password::Costs;
 pub(crate) use peer::Peer;
 pub(crate) use record::write_aside;
@@ -117,6 +119,8 @@ pub struct Access {
     writer: Mutex<()>,
     waits: Mutex<Waits>,
     turns: password::Turns,
+    /// Whether the device has an owner.
+    claimed: watch::Sender<bool>,
     /// Ends what hangs on a session or token, such as streams of events.
     ends: Mutex<HashMap<Hash, CancellationToken>>,
 }
@@ -157,6 +161,7 @@ impl Access {
             password: Peers::new(settings.password),
             button_until: None,
         };
+        let claimed = watch::Sender::new(record.claim_code.is_none());
         Ok(Arc::new(Self {
             path,
             settings,
@@ -165,6 +170,7 @@ impl Access {
             writer: Mutex::new(()),
             waits: Mutex::new(waits),
             turns: password::Turns::new(),
+            claimed,
             ends: Mutex::default(),
         }))
     }
@@ -173,6 +179,12 @@ impl Access {
     #[must_use]
     pub fn is_claimed(&self) -> bool {
         self.record().claim_code.is_none()
+    }
+
+    /// The same, to watch.
+    #[must_use]
+    pub fn claimed(&self) -> watch::Receiver<bool> {
+        self.claimed.subscribe()
     }
 
     /// Finds out who sent these headers. What is wrong with a token is an error; a session that has ended is nobody.
@@ -253,6 +265,9 @@ impl Access {
                 .remedy("check that the card is not full or read-only")
         })?;
         *self.record.write().unwrap_or_else(PoisonError::into_inner) = next;
+        let now = self.is_claimed();
+        self.claimed
+            .send_if_modified(|claimed| std::mem::replace(claimed, now) != now);
         self.end_the_ended();
         Ok(value)
     }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Peer,
+    clock::earliest,
     random::{self, Hash, NoRandom},
     record::SessionRecord,
 };
@@ -139,15 +140,38 @@ impl SessionRecord {
         (self.used + lifetime.idle).min(self.created + lifetime.longest)
     }
 
-    /// Whether it has not ended. A clock that was set back by more than a little makes it wait until the time is right
-    /// again.
+    /// Whether it began before somebody set the clock, and somebody has set it since: its times say nothing then.
+    fn is_undated(&self, now: OffsetDateTime) -> bool {
+        self.created < earliest() && earliest() <= now
+    }
+
+    /// Lets it begin now if it is not known when it did.
+    pub(super) fn date(&mut self, now: OffsetDateTime) {
+        if self.is_undated(now) {
+            (self.created, self.used) = (now, now);
+        }
+    }
+
+    /// Whether it is over for good.
+    pub(super) fn has_ended(&self, now: OffsetDateTime, lifetime: Lifetime) -> bool {
+        self.expires(lifetime) <= now && !self.is_undated(now)
+    }
+
+    /// Whether it may be used. A clock that was set back by more than a little makes it wait until the time is right
+    /// again, unless no clock was right when it began.
     pub(super) fn is_valid(&self, now: OffsetDateTime, lifetime: Lifetime) -> bool {
-        now < self.expires(lifetime) && now + SLACK >= self.created
+        let has_begun = self.created <= now + SLACK || self.created < earliest();
+        has_begun && !self.has_ended(now, lifetime)
     }
 
     /// Whether its use should be noted.
     pub(super) fn is_to_be_noted(&self, now: OffsetDateTime) -> bool {
         now >= self.used + REMEMBER
+    }
+
+    /// Notes its use. Notes may overtake each other on their way to the card.
+    pub(super) fn note(&mut self, now: OffsetDateTime) {
+        self.used = self.used.max(now);
     }
 
     /// As the page sees it.
@@ -175,7 +199,9 @@ mod tests {
         let (mut session, _) = begin(Peer::LOCAL, start, LIFETIME).unwrap();
         assert!(session.is_valid(after(999), LIFETIME));
         assert!(!session.is_valid(after(1000), LIFETIME));
-        session.used = after(4500);
+        session.note(after(4500));
+        session.note(after(900));
+        assert_eq!(session.used, after(4500));
         assert!(session.is_valid(after(4999), LIFETIME));
         assert!(!session.is_valid(after(5000), LIFETIME));
         assert!(session.is_valid(start - SLACK, LIFETIME));

@@ -67,16 +67,21 @@ impl Access {
         peer: Peer,
     ) -> Result<(Option<SessionCookie>, Session), Problem> {
         let found = self.record().sessions.iter().find(|kept| kept.hash == session).cloned();
-        let Some(found) = found else {
-            return Err(Problem::new(ProblemCode::SignInNeeded, "the session is over").remedy("sign in"));
-        };
+        let mut found = found.ok_or_else(is_over)?;
+        found.date(self.clock.now());
         if found.tls || !peer.has_tls() {
             return Ok((None, found.seen(self.settings.lifetime)));
         }
         let begun = self.blocking(move |access| {
             access.begin_session(peer, |record| {
+                let before = record.sessions.len();
                 record.sessions.retain(|kept| kept.hash != session);
-                Ok(())
+                // It may have ended since: then it must not live on under another id.
+                if record.sessions.len() < before {
+                    Ok(())
+                } else {
+                    Err(is_over())
+                }
             })
         });
         let (cookie, Json(session)) = begun.await?;
@@ -94,8 +99,11 @@ impl Access {
         if valid && note {
             let session = *session;
             self.note(move |record| {
-                if let Some(kept) = record.sessions.iter_mut().find(|kept| kept.hash == session) {
-                    kept.used = now;
+                for kept in &mut record.sessions {
+                    kept.date(now);
+                    if kept.hash == session {
+                        kept.note(now);
+                    }
                 }
             });
         }
@@ -126,7 +134,8 @@ impl Access {
         let seen = session.seen(lifetime);
         self.change(|record| {
             edit(record)?;
-            record.sessions.retain(|kept| kept.is_valid(now, lifetime));
+            record.sessions.iter_mut().for_each(|kept| kept.date(now));
+            record.sessions.retain(|kept| !kept.has_ended(now, lifetime));
             while record.sessions.len() >= session::MOST {
                 let oldest = (0..record.sessions.len()).min_by_key(|index| record.sessions[*index].used);
                 record.sessions.swap_remove(oldest.unwrap_or_default());
@@ -171,5 +180,48 @@ impl Access {
         }
         tracing::warn!(%peer, failures, "a wrong password");
         Err(Problem::new(ProblemCode::WrongSecret, "the password is wrong").at(field))
+    }
+}
+
+fn is_over() -> Problem {
+    Problem::new(ProblemCode::SignInNeeded, "the session is over").remedy("sign in")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::access::{Costs, Settings, SystemClock};
+
+    #[tokio::test]
+    async fn a_session_that_ends_while_it_gets_a_new_id_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let costs = Costs {
+            memory_kib: 64,
+            passes: 1,
+        };
+        let settings = Settings {
+            costs,
+            ..Settings::default()
+        };
+        let access = Access::open(folder.path(), settings, Arc::new(SystemClock::default())).unwrap();
+        let peer = Peer::of([192, 0, 2, 1].into());
+        access.press_button();
+        let claimed = access.claim(peer, None, Secret::from("correct horse".to_owned())).await;
+        claimed.map(drop).unwrap();
+        let session = access.record().sessions[0].hash;
+        let mut exchange = pin!(access.session(session, peer.with_tls()));
+        {
+            // Everybody who changes something waits.
+            let _writer = access.writer.lock().unwrap();
+            assert!(exchange.as_mut().now_or_never().is_none());
+            access.record.write().unwrap().sessions.clear();
+        }
+        let problem = exchange.await.map(drop).unwrap_err();
+        assert_eq!(problem.code, ProblemCode::SignInNeeded);
+        assert!(access.record().sessions.is_empty());
     }
 }

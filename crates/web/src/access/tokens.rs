@@ -65,7 +65,7 @@ impl Access {
         if note {
             self.note(move |record| {
                 if let Some(token) = record.tokens.iter_mut().find(|token| token.hash == hash) {
-                    token.used = Some(now);
+                    token.used = token.used.max(Some(now));
                 }
             });
         }

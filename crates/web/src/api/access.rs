@@ -36,6 +36,19 @@ pub struct Claim {
     pub name: Option<String>,
 }
 
+/// The code that claims the device.
+#[derive(Serialize, ToSchema)]
+pub struct ClaimCode {
+    /// The code, such as `K7WM-3XQA`.
+    pub code: String,
+}
+
+impl std::fmt::Debug for ClaimCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClaimCode(…)")
+    }
+}
+
 /// A password for a session.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

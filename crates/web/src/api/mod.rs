@@ -21,7 +21,7 @@ mod store;
 mod task;
 mod usb;
 
-pub use access::{Claim, Hello, NewToken, Passwords, Session, SignIn, Token, TokenMade};
+pub use access::{Claim, ClaimCode, Hello, NewToken, Passwords, Session, SignIn, Token, TokenMade};
 pub use device::{Clock, ClockSource, Device, Finding, LogLevel, LogLine, Memory, Rename, Verdict};
 pub use disk::{
     Counters, Disk, DiskChange, DiskPhase, Limits, Link, LinkKind, LinkState, NewDisk, Operation, TakeOver,
@@ -35,4 +35,4 @@ pub use secret::Secret;
 pub use settings::{Applied, Backup, Confirmation, Restore, Version};
 pub use store::{NewPlace, Place, Probe, ProbeRequest, Store, StoreSettings, StoreType};
 pub use task::{Progress, Task, TaskKind, TaskResult, TaskStarted, TaskState, Unit};
-pub use usb::{Eject, Identity, IdentityChange, Lun, LunSettings, Medium, Speed, Usb, UsbState};
+pub use usb::{Eject, Identity, IdentityChange, Lun, LunSettings, Medium, SetupStick, Speed, Usb, UsbState};

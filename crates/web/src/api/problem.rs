@@ -17,7 +17,8 @@ pub struct Problem {
     /// What it happened to: a disk, a store, an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The part of the request that is wrong, as a JSON pointer (RFC 6901) such as `/values/sas`.
+    /// The part of the request that is wrong, as a JSON pointer (RFC 6901) into its body: `/values/sas` for settings of a
+    /// store, `/settings/values/sas` where they are a part of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Seconds until another attempt makes sense.

@@ -23,6 +23,9 @@ pub struct StoreType {
     /// What its places are called (container, pool, folder), in English; nothing if it has none to choose from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place_label: Option<String>,
+    /// Key of the field that holds the place; there is one if there is `place_label`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place_field: Option<String>,
     /// Container formats its images can have; the first is the default.
     pub formats: Vec<String>,
     /// Whether images have snapshots.

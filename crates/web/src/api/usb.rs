@@ -134,6 +134,14 @@ pub struct Eject {
     pub force: bool,
 }
 
+/// Whether the setup stick is shown.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetupStick {
+    /// Whether the host sees it, instead of the disks.
+    pub shown: bool,
+}
+
 /// What is in a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

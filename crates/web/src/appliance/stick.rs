@@ -26,6 +26,10 @@ pub trait Stick: Send + Sync + 'static {
     /// Changes what is in which unit. A different number or kind of units needs a new enumeration.
     async fn set_luns(&self, luns: Vec<LunSettings>) -> Result<Applied>;
 
+    /// Shows the host a small stick with the device's address and claim code, on which files for its set-up can be dropped,
+    /// instead of the disks; or the disks again.
+    async fn show_setup_stick(&self, shown: bool) -> Result<()>;
+
     /// Puts the disk of a unit back in, after an eject of the host or of [`eject`](Self::eject).
     async fn insert(&self, lun: usize) -> Result<()>;
 

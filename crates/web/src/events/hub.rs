@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     access::Identity,
-    api::{Event, Problem},
+    api::{Event, Live, Problem},
     appliance::Appliance,
     tasks::{Change, Tasks},
 };
@@ -72,8 +75,13 @@ impl Hub {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
             let stop = self.0.stop.child_token();
+            // From here on, not from when the task first runs: the listener may have been told the state by then.
+            let mut live = self.0.appliance.live();
+            let before = live.borrow_and_update().clone();
             tokio::spawn(compare(
-                self.0.appliance.clone(),
+                live,
+                before,
+                self.0.tasks.changes(),
                 self.0.tasks.clone(),
                 self.0.frames.clone(),
                 stop.clone(),
@@ -102,14 +110,13 @@ impl Drop for Listener {
 
 /// Sends what changes until it is stopped.
 async fn compare(
-    appliance: Arc<dyn Appliance>,
+    mut live: watch::Receiver<Arc<Live>>,
+    mut before: Arc<Live>,
+    mut changes: broadcast::Receiver<Change>,
     tasks: Tasks,
     frames: broadcast::Sender<Frame>,
     stop: CancellationToken,
 ) {
-    let mut live = appliance.live();
-    let mut changes = tasks.changes();
-    let mut before = live.borrow_and_update().clone();
     let send = |event: &Event| {
         // Whoever listened has just left.
         let _ = frames.send(Frame::new(event));

@@ -9,8 +9,8 @@ use super::{
     names::{TokenPath, is_host_label},
 };
 use crate::{
-    access::{Caller, Owner, Peer, SessionCookie},
-    api::{Claim, Hello, NewToken, Passwords, Problem, ProblemCode, Session, SignIn, Token, TokenMade},
+    access::{Caller, Local, Owner, Peer, SessionCookie},
+    api::{Claim, ClaimCode, Hello, NewToken, Passwords, Problem, ProblemCode, Session, SignIn, Token, TokenMade},
     app::App,
 };
 
@@ -29,6 +29,8 @@ pub(super) fn closed() -> OpenApiRouter<App> {
         .routes(routes!(change_password))
         .routes(routes!(tokens, make_token))
         .routes(routes!(revoke_token))
+        .routes(routes!(claim_code))
+        .routes(routes!(forget_owner))
 }
 
 /// What anybody may know.
@@ -67,8 +69,8 @@ async fn claim(
     let made = app.access.claim(peer, claim.code, claim.password).await?;
     tracing::info!(%peer, "the device was claimed");
     if let Some(name) = claim.name {
-        let appliance = app.appliance.clone();
-        if let Err(failure) = super::carry::change(async move { appliance.rename(&name).await }).await {
+        let renamed = super::carry::change(&app, |app| async move { app.appliance.rename(&name).await }).await;
+        if let Err(failure) = renamed {
             tracing::warn!(?failure, "the device keeps its name");
         }
     }
@@ -161,6 +163,32 @@ async fn make_token(
 ))]
 async fn revoke_token(State(app): State<App>, _: Owner, At(path): At<TokenPath>) -> Answer<StatusCode> {
     app.access.revoke_token(path.token.0).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The code that claims the device, for the command line on the device only.
+#[utoipa::path(get, path = "/claim-code", tag = "access", responses(
+    (status = 200, body = ClaimCode),
+    (status = 409, body = Problem, content_type = "application/problem+json", description = "The device has an owner."),
+    SignedIn,
+))]
+async fn claim_code(State(app): State<App>, _: Local) -> Answer<Json<ClaimCode>> {
+    match app.access.claim_code() {
+        Some(code) => Ok(Json(ClaimCode { code })),
+        None => Err(Problem::new(ProblemCode::AlreadyClaimed, "the device has an owner")
+            .remedy("sign in with the owner's password, or make the device forget its owner")
+            .into()),
+    }
+}
+
+/// Takes the device from its owner, for the command line on the device only: it has a new claim code and a certificate with a
+/// new key; sessions and tokens end, configuration and secrets stay.
+#[utoipa::path(delete, path = "/owner", tag = "access", responses(
+    (status = 204, description = "The device has no owner."),
+    SignedIn, Carried,
+))]
+async fn forget_owner(State(app): State<App>, _: Local) -> Answer<StatusCode> {
+    super::carry::change(&app, |app| async move { app.forget_owner().await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

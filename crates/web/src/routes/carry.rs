@@ -3,19 +3,22 @@
 use std::{future::Future, time::Duration};
 
 use super::Failure;
-use crate::api::{Problem, ProblemCode};
+use crate::{
+    api::{Problem, ProblemCode},
+    app::App,
+};
 
 /// How long an answer may take before the page hears that it takes too long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Carries out a change. It goes on when the phone that asked for it goes away: half a change would be worse than a change
-/// that nobody waited for.
-pub(crate) async fn change<T, F>(work: F) -> Result<T, Failure>
+/// Carries out a change. It goes on when the phone that asked for it goes away, and a server that stops waits for it: half a
+/// change would be worse than a change that nobody waited for.
+pub(crate) async fn change<T, F>(app: &App, work: impl FnOnce(App) -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Problem>> + Send + 'static,
     T: Send + 'static,
 {
-    let mut task = tokio::spawn(work);
+    let mut task = app.changes.spawn(work(app.clone()));
     match tokio::time::timeout(PATIENCE, &mut task).await {
         Ok(Ok(result)) => result.map_err(Failure::from),
         Ok(Err(_)) => Err(Failure::internal()),

@@ -55,7 +55,7 @@ async fn device(State(app): State<App>) -> Json<Device> {
 ))]
 async fn rename_device(State(app): State<App>, Input(rename): Input<Rename>) -> Answer<Json<Applied>> {
     check_device_name(&rename.name)?;
-    carry::change(async move { app.appliance.rename(&rename.name).await })
+    carry::change(&app, |app| async move { app.appliance.rename(&rename.name).await })
         .await
         .map(Json)
 }
@@ -118,7 +118,7 @@ async fn doctor(State(app): State<App>) -> Answer<(StatusCode, Json<TaskStarted>
 }
 
 /// Removes configuration, secrets, identity and ownership, and starts anew. What is in the stores stays. The device's name
-/// confirms it.
+/// confirms it. Running tasks are cancelled; while one runs that cannot be, there is no reset.
 #[utoipa::path(post, path = "/device/factory-reset", tag = "device", request_body = Confirmation, responses(
     (status = 204, description = "Done; the device is unclaimed and has a new claim code."),
     SignedIn, WithBody, Carried,
@@ -129,7 +129,8 @@ async fn factory_reset(
     Input(confirmation): Input<Confirmation>,
 ) -> Answer<StatusCode> {
     carry::confirmed(&confirmation.confirm, &app.name())?;
-    carry::change(async move {
+    carry::change(&app, |app| async move {
+        app.tasks.end_all().await?;
         app.appliance.factory_reset().await?;
         app.forget_owner().await
     })

@@ -32,7 +32,7 @@ async fn disks(State(app): State<App>) -> Json<Vec<Disk>> {
     SignedIn, WithBody, Carried,
 ))]
 async fn add_disk(State(app): State<App>, Input(new): Input<NewDisk>) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.add_disk(new).await })
+    carry::change(&app, |app| async move { app.appliance.add_disk(new).await })
         .await
         .map(Json)
 }
@@ -60,9 +60,11 @@ async fn change_disk(
     At(path): At<DiskPath>,
     Input(change): Input<DiskChange>,
 ) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.change_disk(&path.disk.0, change).await })
-        .await
-        .map(Json)
+    carry::change(&app, |app| async move {
+        app.appliance.change_disk(&path.disk.0, change).await
+    })
+    .await
+    .map(Json)
 }
 
 /// Serves a disk no longer. Its image stays. The disk's name confirms it.
@@ -76,7 +78,7 @@ async fn remove_disk(
     Asked(confirmation): Asked<Confirmation>,
 ) -> Answer<Json<Applied>> {
     carry::confirmed(&confirmation.confirm, &path.disk.0)?;
-    carry::change(async move { app.appliance.remove_disk(&path.disk.0).await })
+    carry::change(&app, |app| async move { app.appliance.remove_disk(&path.disk.0).await })
         .await
         .map(Json)
 }
@@ -92,6 +94,6 @@ async fn take_over(
     Input(take_over): Input<TakeOver>,
 ) -> Answer<StatusCode> {
     carry::confirmed(&take_over.confirm, &path.disk.0)?;
-    carry::change(async move { app.appliance.take_over(&path.disk.0).await }).await?;
+    carry::change(&app, |app| async move { app.appliance.take_over(&path.disk.0).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

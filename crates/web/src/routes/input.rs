@@ -12,7 +12,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use crate::api::{Problem, ProblemCode};
+use crate::{
+    access::{Caller, still_permit},
+    api::{Problem, ProblemCode},
+    app::App,
+};
 
 /// The longest body of most requests, in bytes.
 pub(crate) const SHORT: usize = 16 << 10;
@@ -27,10 +31,10 @@ pub(crate) struct Patience(pub(crate) Duration);
 /// A JSON body of at most `LIMIT` bytes.
 pub(crate) struct Input<T, const LIMIT: usize = SHORT>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Input<T, LIMIT> {
+impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Input<T, LIMIT> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         check_length(&parts.headers, LIMIT)?;
@@ -42,6 +46,8 @@ impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Input<
                 return Err(Failure::with_status(StatusCode::REQUEST_TIMEOUT, problem));
             }
         };
+        let caller: Caller = parts.extensions.get().copied().unwrap_or_default();
+        still_permit(&app.access, caller)?;
         parse(&bytes).map(Self).map_err(Failure::from)
     }
 }

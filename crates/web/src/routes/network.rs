@@ -63,6 +63,6 @@ async fn join_wifi(State(app): State<App>, Input(join): Input<Join>) -> Answer<(
     SignedIn, Carried,
 ))]
 async fn forget_wifi(State(app): State<App>, At(path): At<SsidPath>) -> Answer<StatusCode> {
-    carry::change(async move { app.appliance.forget(&path.ssid.0).await }).await?;
+    carry::change(&app, |app| async move { app.appliance.forget(&path.ssid.0).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

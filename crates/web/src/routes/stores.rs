@@ -65,7 +65,7 @@ async fn make_place(
             .at("/name")
             .into());
     }
-    let made = carry::change(async move { app.appliance.make_place(place).await }).await?;
+    let made = carry::change(&app, |app| async move { app.appliance.make_place(place).await }).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -100,9 +100,11 @@ async fn set_store(
     At(path): At<StorePath>,
     Input(settings): Input<StoreSettings, SETTINGS>,
 ) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.set_store(&path.store.0, settings).await })
-        .await
-        .map(Json)
+    carry::change(&app, |app| async move {
+        app.appliance.set_store(&path.store.0, settings).await
+    })
+    .await
+    .map(Json)
 }
 
 /// Forgets a store that no disk lives in, with its secrets. What is in it stays. The store's name confirms it.
@@ -116,7 +118,10 @@ async fn forget_store(
     Asked(confirmation): Asked<Confirmation>,
 ) -> Answer<Json<Applied>> {
     carry::confirmed(&confirmation.confirm, &path.store.0)?;
-    carry::change(async move { app.appliance.forget_store(&path.store.0).await })
-        .await
-        .map(Json)
+    carry::change(
+        &app,
+        |app| async move { app.appliance.forget_store(&path.store.0).await },
+    )
+    .await
+    .map(Json)
 }

@@ -9,7 +9,7 @@ use super::{
     names::LunPath,
 };
 use crate::{
-    api::{Applied, Eject, IdentityChange, LunSettings, Usb},
+    api::{Applied, Eject, IdentityChange, LunSettings, SetupStick, Usb},
     app::App,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn closed() -> OpenApiRouter<App> {
         .routes(routes!(usb))
         .routes(routes!(set_identity))
         .routes(routes!(set_luns))
+        .routes(routes!(show_setup_stick))
         .routes(routes!(insert))
         .routes(routes!(eject))
 }
@@ -34,7 +35,7 @@ async fn usb(State(app): State<App>) -> Json<Usb> {
     SignedIn, WithBody, Carried,
 ))]
 async fn set_identity(State(app): State<App>, Input(change): Input<IdentityChange>) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.set_identity(change).await })
+    carry::change(&app, |app| async move { app.appliance.set_identity(change).await })
         .await
         .map(Json)
 }
@@ -45,9 +46,24 @@ async fn set_identity(State(app): State<App>, Input(change): Input<IdentityChang
     SignedIn, WithBody, Carried,
 ))]
 async fn set_luns(State(app): State<App>, Input(luns): Input<Vec<LunSettings>>) -> Answer<Json<Applied>> {
-    carry::change(async move { app.appliance.set_luns(luns).await })
+    carry::change(&app, |app| async move { app.appliance.set_luns(luns).await })
         .await
         .map(Json)
+}
+
+/// Shows the host a small stick with the device's address, on which files for its set-up can be dropped, instead of the disks;
+/// or the disks again. It goes by itself when the host ejects it and has left nothing new.
+#[utoipa::path(put, path = "/usb/setup-stick", tag = "usb", request_body = SetupStick, responses(
+    (status = 204, description = "The host sees it soon."),
+    SignedIn, WithBody, Carried,
+))]
+async fn show_setup_stick(State(app): State<App>, Input(stick): Input<SetupStick>) -> Answer<StatusCode> {
+    carry::change(
+        &app,
+        |app| async move { app.appliance.show_setup_stick(stick.shown).await },
+    )
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Puts the disk of a unit back in.
@@ -56,7 +72,7 @@ async fn set_luns(State(app): State<App>, Input(luns): Input<Vec<LunSettings>>) 
     SignedIn, Carried,
 ))]
 async fn insert(State(app): State<App>, At(path): At<LunPath>) -> Answer<StatusCode> {
-    carry::change(async move { app.appliance.insert(path.lun).await }).await?;
+    carry::change(&app, |app| async move { app.appliance.insert(path.lun).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -66,6 +82,10 @@ async fn insert(State(app): State<App>, At(path): At<LunPath>) -> Answer<StatusC
     SignedIn, WithBody, Carried,
 ))]
 async fn eject(State(app): State<App>, At(path): At<LunPath>, Input(eject): Input<Eject>) -> Answer<StatusCode> {
-    carry::change(async move { app.appliance.eject(path.lun, eject.force).await }).await?;
+    carry::change(
+        &app,
+        |app| async move { app.appliance.eject(path.lun, eject.force).await },
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

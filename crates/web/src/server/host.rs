@@ -42,7 +42,12 @@ pub(super) async fn check(
         Problem::new(ProblemCode::Invalid, "the request names no host, or more than one").remedy("send one `host`")
     })?;
     let name = rules.app.name();
-    if !is_ours(&host, &name, arrival.map(|arrival| arrival.ip()), &rules.allowed_hosts) {
+    let is_alias = rules
+        .alias
+        .borrow()
+        .as_deref()
+        .is_some_and(|alias| host.strip_suffix('.').unwrap_or(&host) == alias);
+    if !is_alias && !is_ours(&host, &name, arrival.map(|arrival| arrival.ip()), &rules.allowed_hosts) {
         return Err(
             Problem::new(ProblemCode::Forbidden, "this device does not go by that name")
                 .remedy(format!(

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     os::unix::{
-        fs::{DirBuilderExt as _, PermissionsExt as _},
+        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
         net::UnixStream,
     },
     path::{Path, PathBuf},
@@ -113,6 +113,15 @@ impl House {
     pub(super) async fn local(self, socket: Socket) {
         while let Some(accepted) = self.accept(socket.listener.accept()).await {
             let Ok((stream, _)) = accepted else { continue };
+            // The mode of the file says the same, unless somebody changed it.
+            let user = stream.peer_cred().map(|peer| peer.uid());
+            if !matches!(user, Ok(user) if user == 0 || user == socket.user) {
+                tracing::warn!(
+                    ?user,
+                    "somebody else's connection to the command line's socket was refused"
+                );
+                continue;
+            }
             let house = self.clone();
             self.connections.spawn(async move {
                 connection::serve(stream, house.router, Peer::LOCAL, None, house.limits, house.stop).await;
@@ -141,6 +150,8 @@ impl House {
 pub(super) struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    /// Who may come in, beside root: who made it.
+    user: u32,
 }
 
 impl Socket {
@@ -159,15 +170,17 @@ impl Socket {
             let temporary = aside.join("socket");
             let listener = UnixListener::bind(&temporary)?;
             fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600))?;
+            let user = fs::metadata(&temporary)?.uid();
             fs::rename(&temporary, path)?;
-            Ok(listener)
+            Ok((listener, user))
         });
         let removed = fs::remove_dir_all(&aside);
-        let listener = bound.map_err(failed)?;
+        let (listener, user) = bound.map_err(failed)?;
         removed.map_err(failed)?;
         Ok(Self {
             listener,
             path: path.to_owned(),
+            user,
         })
     }
 }

@@ -12,7 +12,7 @@ mod redirect;
 mod router;
 mod timed;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -26,7 +26,7 @@ use crate::{
     api::Problem,
     app::App,
     appliance::Appliance,
-    mdns::Announcer,
+    mdns::{Alias, Announcer},
     page,
     tls::{Keeper, TlsError},
 };
@@ -58,6 +58,7 @@ pub struct Server {
     /// Listeners and what goes on beside them.
     chores: TaskTracker,
     connections: TaskTracker,
+    finish: Duration,
 }
 
 impl Server {
@@ -94,8 +95,10 @@ impl Server {
                 .collect()
         };
         let (http_addresses, https_addresses) = (addresses(&http), addresses(&https));
+        let alias = Alias::default();
         let rules = Rules {
             app: app.clone(),
+            alias: alias.clone(),
             allowed_hosts: options.allowed_hosts.into(),
             https_port: https_addresses.first().map(SocketAddr::port),
             rates: Arc::new(rate::Rates::new(options.limits)),
@@ -130,7 +133,7 @@ impl Server {
         }
         let port = http_addresses.first().or(https_addresses.first()).map(SocketAddr::port);
         if let Some(port) = port.filter(|_| options.announce) {
-            match Announcer::open(port) {
+            match Announcer::open(port, alias) {
                 Ok(announcer) => {
                     chores.spawn(announcer.run(app.appliance.name(), house.stop.clone()));
                 }
@@ -148,6 +151,7 @@ impl Server {
             stop: house.stop,
             chores,
             connections: house.connections,
+            finish: options.limits.finish,
         })
     }
 
@@ -165,7 +169,7 @@ impl Server {
 
     /// Who may do what: the claim code, and the board's button.
     #[must_use]
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &Arc<Access> {
         &self.app.access
     }
 
@@ -190,7 +194,8 @@ impl Server {
         self.keeper.as_ref().map(|keeper| keeper.certificate())
     }
 
-    /// Lets nobody in any more, ends streams and tasks, and waits a little for requests under way.
+    /// Lets nobody in any more, ends streams and those tasks that can be cancelled, waits a little for requests under way,
+    /// and longer for changes and the other tasks: half of one would be worse than all of it or nothing.
     pub async fn stop(self) {
         self.stop.cancel();
         self.app.events.stop();
@@ -198,7 +203,11 @@ impl Server {
         self.chores.wait().await;
         self.connections.close();
         self.connections.wait().await;
-        self.app.tasks.stop().await;
+        self.app.changes.close();
+        let finish = async { tokio::join!(self.app.changes.wait(), self.app.tasks.stop()) };
+        if tokio::time::timeout(self.finish, finish).await.is_err() {
+            tracing::warn!("the server stops in the middle of a change");
+        }
     }
 }
 

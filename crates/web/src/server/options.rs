@@ -65,6 +65,8 @@ pub struct Limits {
     pub write: Duration,
     /// How long a graceful stop waits for requests under way.
     pub stop: Duration,
+    /// How long a graceful stop waits for changes and tasks that must not be left half done.
+    pub finish: Duration,
     /// Requests of one peer.
     pub rate_of_one: Rate,
     /// Requests of all peers.
@@ -91,6 +93,7 @@ impl Default for Limits {
             body: Duration::from_secs(20),
             write: Duration::from_secs(30),
             stop: Duration::from_secs(5),
+            finish: Duration::from_secs(60),
             rate_of_one: Rate {
                 burst: 200,
                 per_second: 40,

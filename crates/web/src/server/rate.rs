@@ -38,6 +38,7 @@ struct Buckets {
 struct Bucket {
     /// In thousandths.
     left: u64,
+    /// Up to when it has been filled.
     at: Duration,
 }
 
@@ -49,11 +50,11 @@ impl Bucket {
         }
     }
 
-    /// Fills up what has come since.
+    /// Fills up what has come since. A millisecond that has begun counts the next time: somebody may come more often.
     fn fill(&mut self, rate: Rate, now: Duration) {
-        let came = now.saturating_sub(self.at).as_millis().min(1 << 32) as u64 * u64::from(rate.per_second);
-        self.left = (self.left + came).min(u64::from(rate.burst) * 1000);
-        self.at = now;
+        let millis = now.saturating_sub(self.at).as_millis().min(1 << 31) as u64;
+        self.left = (self.left + millis * u64::from(rate.per_second)).min(u64::from(rate.burst) * 1000);
+        self.at += Duration::from_millis(millis);
     }
 
     /// Seconds until there is one, if there is none.
@@ -138,5 +139,31 @@ mod tests {
         assert!(rates.take(Peer::LOCAL, at).is_ok());
         assert!(rates.take(peer(1), at + Duration::from_secs(1)).is_ok());
         assert!(rates.take(peer(1), at + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn who_comes_more_than_once_a_millisecond_uses_up_no_time() {
+        let limits = Limits {
+            rate_of_one: Rate {
+                burst: 1,
+                per_second: 1,
+            },
+            rate: Rate {
+                burst: 1,
+                per_second: 2,
+            },
+            ..Limits::default()
+        };
+        let rates = Rates::new(limits);
+        let peer = |n: u8| Peer::of([192, 0, 2, n].into());
+        let at = |step: u32| Duration::from_secs(9) + Duration::from_micros(400) * step;
+        let served: Vec<u32> = (0..=5000)
+            .filter(|step| rates.take(peer(1), at(*step)).is_ok())
+            .collect();
+        assert_eq!(served, [0, 2500, 5000]);
+        // All together have had their next one half a second later.
+        assert!((5001..6250).all(|step| rates.take(peer(1), at(step)).is_err()));
+        assert!(rates.take(peer(2), at(6249)).is_err());
+        assert!(rates.take(peer(2), at(6250)).is_ok());
     }
 }

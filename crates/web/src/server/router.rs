@@ -10,6 +10,7 @@ use super::{headers, host, rate, redirect};
 use crate::{
     access::{self, Clock},
     app::App,
+    mdns::Alias,
     openapi, page,
     routes::{self, Failure},
 };
@@ -18,6 +19,8 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Rules {
     pub(super) app: App,
+    /// What else the device is called while somebody else has its name.
+    pub(super) alias: Alias,
     pub(super) allowed_hosts: Arc<[String]>,
     pub(super) https_port: Option<u16>,
     pub(super) rates: Arc<rate::Rates>,

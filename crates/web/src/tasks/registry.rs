@@ -111,7 +111,11 @@ impl Tasks {
             can_cancel: work.can_cancel,
             state: TaskState::Running,
         };
-        let cancel = self.stop.child_token();
+        let cancel = if work.can_cancel {
+            self.stop.child_token()
+        } else {
+            CancellationToken::new()
+        };
         self.tell(Change::Task(Box::new(task.clone())));
         let entry = Entry {
             task,
@@ -196,12 +200,46 @@ impl Tasks {
         Ok(())
     }
 
+    /// Cancels what is running and waits for its end.
+    ///
+    /// # Errors
+    /// [`Conflict`](ProblemCode::Conflict) if something cannot be cancelled; nothing was cancelled then.
+    pub(crate) async fn end_all(&self) -> Result<(), Problem> {
+        let mut changes = self.changes();
+        let cancelled: Vec<u64> = {
+            let list = self.lock();
+            let running = || list.entries.iter().filter(|(_, entry)| entry.is_running());
+            if let Some((id, _)) = running().find(|(_, entry)| !entry.task.can_cancel) {
+                let problem = Problem::new(ProblemCode::Conflict, format!("task {id} is running"));
+                return Err(problem.remedy("wait until it ends: it cannot be cancelled"));
+            }
+            running().for_each(|(_, entry)| entry.cancel.cancel());
+            running().map(|(id, _)| *id).collect()
+        };
+        let is_running = |id: &u64| self.lock().entries.get(id).is_some_and(Entry::is_running);
+        while cancelled.iter().any(is_running) {
+            // Whatever it is: the list has it, too.
+            let _ = changes.recv().await;
+        }
+        Ok(())
+    }
+
+    /// Forgets all tasks, for a new owner. What can be cancelled is; nobody will see what comes of the rest.
+    pub(crate) fn forget_all(&self) {
+        for (id, entry) in std::mem::take(&mut self.lock().entries) {
+            if entry.task.can_cancel {
+                entry.cancel.cancel();
+            }
+            self.tell(Change::Gone(id));
+        }
+    }
+
     /// What changes from now on.
     pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
-    /// Ends all tasks and waits for them.
+    /// Cancels what can be cancelled, and waits for all tasks to end.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tracker.close();

@@ -31,13 +31,14 @@ struct Current {
 }
 
 impl Keeper {
-    /// Reads or makes the certificate. Blocks.
+    /// Reads the certificate, or makes another one for the same key if it does not suit any more, or the first one. Blocks.
     pub(crate) fn open(folder: &Path, subject: &Subject, now: OffsetDateTime) -> Result<Arc<Self>, TlsError> {
         let path = folder.join("tls.json");
-        let kept = Kept::load(&path).filter(|kept| kept.suits(subject, now));
-        let current = match kept.map(Current::new) {
+        let kept = Kept::load(&path);
+        let key = kept.as_ref().and_then(Kept::key_pair);
+        let current = match kept.filter(|kept| kept.suits(subject, now)).map(Current::new) {
             Some(Ok(current)) => current,
-            _ => Current::make(&path, subject, None, now)?,
+            _ => Current::make(&path, subject, key, now)?,
         };
         Ok(Arc::new(Self {
             path,
@@ -158,6 +159,22 @@ mod tests {
         let text = fs::read(&path).unwrap();
         fs::write(&path, &text[..text.len() / 2]).unwrap();
         assert_ne!(open(), first);
+    }
+
+    #[test]
+    fn a_name_that_changed_meanwhile_makes_a_new_certificate_for_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        let open = |name, now| {
+            let keeper = Keeper::open(folder.path(), &subject(name), now).unwrap();
+            let key = keeper.current.read().unwrap().kept.key().unwrap();
+            (keeper.fingerprint(), key.secret_pkcs8_der().to_vec())
+        };
+        let (first, key) = open("stick", now);
+        assert_eq!(open("stick", OffsetDateTime::UNIX_EPOCH), (first.clone(), key.clone()));
+        let (second, same_key) = open("other", now);
+        assert_ne!(second, first);
+        assert_eq!(same_key, key);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::{fs, time::Duration};
 
 use serde_json::json;
+use time::OffsetDateTime;
+use web::access::Clock as _;
 
-use crate::support::{Device, PASSWORD};
+use crate::support::{Device, PASSWORD, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -88,13 +90,12 @@ async fn sessions_end_at_last_however_much_they_are_used() {
         device.clock.advance(11 * 24 * HOUR);
         assert_eq!(owner.get("/session").await.status, 200);
         // The use is noted behind the answer.
-        crate::support::until("the use is noted", async || {
+        until("the use is noted", async || {
             let answer = owner.get("/session").await.json();
-            let expires = time::OffsetDateTime::parse(
+            let expires = OffsetDateTime::parse(
                 answer["expires"].as_str().unwrap(),
                 &time::format_description::well_known::Rfc3339,
             );
-            use web::access::Clock as _;
             let left = expires.unwrap() - device.clock.now();
             left >= time::Duration::days(if n < 7 { 13 } else { 2 })
         })
@@ -114,6 +115,40 @@ async fn sessions_survive_a_restart() {
         again.get("/session").await.json()["csrf_token"].as_str(),
         owner.csrf.as_deref()
     );
+}
+
+#[tokio::test]
+async fn a_board_that_starts_in_1970_ends_no_session_when_it_learns_the_time() {
+    let (device, owner) = Device::claimed().await;
+    let right = device.clock.now();
+    device.clock.set(OffsetDateTime::UNIX_EPOCH + HOUR);
+    owner.get("/session").await.is(401, "sign_in_needed");
+    let early = device.sign_in().await;
+    assert_eq!(early.get("/session").await.status, 200);
+    // A power cut, and the clock begins anew.
+    let device = device.restart().await;
+    device.clock.set(OffsetDateTime::UNIX_EPOCH);
+    let (mut owner_again, mut early_again) = (device.client(), device.client());
+    owner_again.cookie.clone_from(&owner.cookie);
+    early_again.cookie.clone_from(&early.cookie);
+    assert_eq!(early_again.get("/session").await.status, 200);
+    device.clock.set(right + HOUR);
+    assert_eq!(owner_again.get("/session").await.status, 200);
+    let ends = async || early_again.get("/session").await.json()["expires"].clone();
+    let first = ends().await;
+    assert!(
+        first.as_str().is_some_and(|first| !first.starts_with("1970")),
+        "{first}"
+    );
+    // From then on it ends like any other.
+    until("it is noted when it began", async || {
+        let before = ends().await;
+        device.clock.advance(Duration::from_secs(1));
+        ends().await == before
+    })
+    .await;
+    device.clock.advance(15 * 24 * HOUR);
+    early_again.get("/session").await.is(401, "sign_in_needed");
 }
 
 #[tokio::test]

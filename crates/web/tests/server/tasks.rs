@@ -1,10 +1,14 @@
 //! What takes longer than a blink.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinHandle,
+};
 
-use crate::support::{Client, Device, until};
+use crate::support::{Client, Device, Fake, Setup, until};
 
 fn probe(way: &str) -> Value {
     json!({"settings": {"type": "file", "way": way, "values": {}}})
@@ -160,4 +164,98 @@ async fn a_task_that_has_to_come_to_its_end_cannot_be_cancelled() {
     assert_eq!(ended(&owner, task).await["result"]["type"], "applied");
     let task = start(&owner, "/configuration/versions/9/apply", json!({})).await;
     assert_eq!(ended(&owner, task).await["problem"]["code"], "not_found");
+}
+
+/// Asserts that a stop ends after what waits for the gate, and not before.
+async fn is_waited_for(fake: &Fake, stopping: JoinHandle<()>) {
+    // Turns for everybody else, to do the wrong thing.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(!stopping.is_finished(), "the server has stopped");
+    }
+    fake.gate.add_permits(1);
+    stopping.await.unwrap();
+    assert_eq!(fake.applied.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_stopping_server_waits_for_a_task_that_cannot_be_cancelled() {
+    let (Device { server, fake, .. }, owner) = Device::claimed().await;
+    start(&owner, "/configuration/versions/2/apply", json!({})).await;
+    until("it has begun", async || fake.waiting.load(Ordering::SeqCst) == 1).await;
+    let stopping = tokio::spawn(server.stop());
+    is_waited_for(&fake, stopping).await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_waits_for_a_change_longer_than_for_who_asked() {
+    let device = Setup::new()
+        .with(|options| options.limits.stop = Duration::from_millis(50))
+        .start()
+        .await;
+    let owner = device.claim().await;
+    let mut wire = owner.connect().await;
+    let body = json!({"type": "file", "way": "wait", "values": {}}).to_string();
+    let request = owner.head("PUT", "/api/v1/stores/card", Some(&body), "");
+    wire.write_all(request.as_bytes()).await.unwrap();
+    let Device { server, fake, .. } = device;
+    until("it has begun", async || fake.waiting.load(Ordering::SeqCst) == 1).await;
+    let stopping = tokio::spawn(server.stop());
+    let cut_off = tokio::time::timeout(Duration::from_secs(60), wire.read_to_end(&mut Vec::new())).await;
+    let _ = cut_off.expect("the connection stays");
+    is_waited_for(&fake, stopping).await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_does_not_wait_for_ever() {
+    let device = Setup::new()
+        .with(|options| options.limits.finish = Duration::from_millis(50))
+        .start()
+        .await;
+    let owner = device.claim().await;
+    start(&owner, "/configuration/versions/2/apply", json!({})).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(60), device.server.stop()).await;
+    stopped.expect("it waits for ever");
+}
+
+#[tokio::test]
+async fn a_reset_cancels_tasks_and_waits_for_no_other() {
+    let (device, owner) = Device::claimed().await;
+    let probe = start(&owner, "/store-probes", probe("hang")).await;
+    let apply = start(&owner, "/configuration/versions/2/apply", json!({})).await;
+    let fake = &device.fake;
+    until("both have begun", async || {
+        fake.probes.load(Ordering::SeqCst) == 1 && fake.waiting.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    let reset = json!({"confirm": "my-stick"});
+    let refused = owner.post("/device/factory-reset", reset.clone()).await;
+    refused.is(409, "conflict");
+    assert!(refused.text().contains(&format!("task {apply}")), "{refused:?}");
+    assert_eq!(owner.get(&format!("/tasks/{probe}")).await.json()["state"], "running");
+    fake.gate.add_permits(1);
+    ended(&owner, apply).await;
+    let mut stream = owner.events("").await.unwrap();
+    stream.next().await.unwrap();
+    assert_eq!(owner.post("/device/factory-reset", reset).await.status, 204);
+    assert_eq!(fake.dropped.load(Ordering::SeqCst), 1, "the probe goes on");
+    stream.end().await;
+    let next_owner = device.claim().await;
+    assert_eq!(next_owner.get("/tasks").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn nobody_sees_the_tasks_of_an_owner_before() {
+    let (device, owner) = Device::claimed().await;
+    let scan = start(&owner, "/network/wifi/scan", json!({})).await;
+    ended(&owner, scan).await;
+    let apply = start(&owner, "/configuration/versions/2/apply", json!({})).await;
+    until("it has begun", async || device.fake.waiting.load(Ordering::SeqCst) == 1).await;
+    device.server.forget_owner().await.unwrap();
+    let next_owner = device.claim().await;
+    assert_eq!(next_owner.get("/tasks").await.json(), json!([]));
+    device.fake.gate.add_permits(1);
+    until("it has ended", async || device.fake.applied.load(Ordering::SeqCst) == 1).await;
+    next_owner.get(&format!("/tasks/{apply}")).await.is(404, "not_found");
+    assert_eq!(next_owner.get("/tasks").await.json(), json!([]));
 }

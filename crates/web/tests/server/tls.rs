@@ -96,5 +96,11 @@ async fn somebody_who_only_connects_does_not_stay() {
     let mut bytes = Vec::new();
     let ended = tokio::time::timeout(std::time::Duration::from_secs(60), wire.read_to_end(&mut bytes)).await;
     ended.expect("it stays").unwrap();
-    assert_eq!(with_tls(&device).get("/hello").await.status, 200);
+    // The same bound holds for everybody, and a busy machine may not keep it at once: a client that is cut off panics.
+    until("an honest client is served", async || {
+        let client = with_tls(&device);
+        let asked = tokio::spawn(async move { client.get("/hello").await.status });
+        asked.await.is_ok_and(|status| status == 200)
+    })
+    .await;
 }

@@ -1,10 +1,11 @@
 //! Tokens of scripts.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Client, Device, until};
+use crate::support::{Answer, Client, Device, until};
 
 async fn token(owner: &Client, name: &str, read_only: bool) -> Value {
     let made = owner
@@ -42,6 +43,36 @@ async fn a_token_opens_the_door_until_it_is_revoked() {
     assert_eq!(owner.delete(&format!("/tokens/{id}")).await.status, 204);
     script.get("/state").await.is(401, "sign_in_needed");
     owner.delete(&format!("/tokens/{id}")).await.is(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_the_body_comes_changes_nothing() {
+    let (device, owner) = Device::claimed().await;
+    let made = token(&owner, "backup", false).await;
+    let script = script(&device, &made);
+    let body = json!({"name": "films"}).to_string();
+    let more = "expect: 100-continue\r\nconnection: close\r\n";
+    let request = script.head("PUT", "/api/v1/device/name", Some(&body), more);
+    let mut wire = script.connect().await;
+    let mut bytes = Vec::new();
+    wire.write_all(request.strip_suffix(&body).unwrap().as_bytes())
+        .await
+        .unwrap();
+    // Said when somebody wants the body (RFC 9110, 10.1.1): the script has been let in.
+    until("it may go on", async || {
+        wire.read_buf(&mut bytes).await.unwrap();
+        bytes.ends_with(b"\r\n\r\n")
+    })
+    .await;
+    assert!(bytes.starts_with(b"HTTP/1.1 100 "), "{bytes:?}");
+    let path = format!("/tokens/{}", made["id"].as_str().unwrap());
+    assert_eq!(owner.delete(&path).await.status, 204);
+    wire.write_all(body.as_bytes()).await.unwrap();
+    bytes.clear();
+    let ended = tokio::time::timeout(Duration::from_secs(60), wire.read_to_end(&mut bytes)).await;
+    ended.expect("no answer").unwrap();
+    Answer::parse(&bytes).unwrap().is(401, "sign_in_needed");
+    assert_eq!(owner.get("/hello").await.json()["name"], "my-stick");
 }
 
 #[tokio::test]

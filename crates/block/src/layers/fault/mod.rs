@@ -320,6 +320,10 @@ impl BlockDevice for Fault {
         self.inner.name()
     }
 
+    fn generation(&self) -> Option<u64> {
+        self.inner.generation()
+    }
+
     fn status(&self) -> watch::Receiver<Status> {
         self.inner.status()
     }

@@ -188,6 +188,10 @@ impl BlockDevice for Stats {
         self.inner.name()
     }
 
+    fn generation(&self) -> Option<u64> {
+        self.inner.generation()
+    }
+
     fn status(&self) -> watch::Receiver<Status> {
         self.inner.status()
     }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use gadget::{Force, GadgetError, MassStorageGadget};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::info;
 
 use crate::daemon::{
@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     pub read_only: bool,
     /// The medium may be missing.
     pub removable: bool,
+    /// Poked when the host has ejected the medium and everything is written. Whoever waits for that puts another one in.
+    pub ejected: Option<Arc<Notify>>,
 }
 
 impl Slot {
@@ -57,6 +59,10 @@ pub(super) struct Lun {
     pub medium: Option<Arc<Medium>>,
     /// The host ejected it: it stays out until somebody on this side wants it in.
     pub ejected_by_host: bool,
+    /// We told the drive to let go of its medium. It may do so after we stopped waiting for it.
+    pub leaving: bool,
+    /// Its owner took it out: the same.
+    pub ejected: bool,
     /// What failed last.
     pub error: Option<String>,
 }
@@ -76,7 +82,7 @@ impl Lun {
                 // Put there before, or by the daemon that was killed.
                 self.ejected_by_host = false;
             }
-            (Some(_), None) if self.ejected_by_host => return Ok(()),
+            (Some(_), None) if self.ejected_by_host || self.ejected => return Ok(()),
             (Some(medium), None) => {
                 gadget.insert(index, medium.path(), slot.is_read_only()).await?;
                 info!("LUN {index}: {} is in", slot.name.as_deref().unwrap_or_default());
@@ -95,13 +101,39 @@ impl Lun {
             (None, Some(_)) if self.medium.is_none() && slot.is_opening() => return Ok(()),
             (None, Some(old)) => {
                 self.write_out(old).await;
+                self.leaving = true;
                 gadget.eject(index, Force::Yes).await?;
                 info!("LUN {index}: empty");
             }
+            (None, None) if slot.ejected.is_some() => self.want_in(),
             (None, None) => {}
         }
         self.error = None;
+        self.leaving = false;
         self.medium = wanted;
+        Ok(())
+    }
+
+    /// Whoever took the medium out: it belongs in again.
+    pub(super) fn want_in(&mut self) {
+        self.ejected_by_host = false;
+        self.ejected = false;
+    }
+
+    /// Takes the medium out for its owner, once everything is written.
+    pub(super) async fn take_out(
+        &mut self,
+        gadget: &MassStorageGadget,
+        index: usize,
+        force: Force,
+    ) -> Result<(), GadgetError> {
+        if let Some(medium) = &self.medium {
+            self.write_out(medium.path()).await;
+            gadget.eject(index, force).await?;
+            info!("LUN {index}: taken out by its owner");
+        }
+        self.medium = None;
+        self.ejected = true;
         Ok(())
     }
 

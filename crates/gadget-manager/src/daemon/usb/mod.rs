@@ -5,6 +5,7 @@
 
 mod gadget_config;
 mod lun;
+mod remote;
 mod report;
 
 use std::{
@@ -13,33 +14,36 @@ use std::{
 };
 
 use gadget::{Force, GadgetError, GadgetEvent, MassStorageGadget};
-use serde_json::{Value, json};
 use tokio::{
-    sync::{Notify, broadcast, watch},
+    sync::{broadcast, mpsc, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{disk, limits};
+use super::{Changed, disk, limits};
 use crate::config::Loaded;
 
 pub(crate) use gadget_config::{gadget_config, is_read_only, is_removable, problems};
 pub(crate) use lun::Slot;
 use lun::{Lun, any_changed};
-use report::{LunReport, Report};
+use remote::{Kind, Order};
+pub(crate) use remote::{OrderError, Remote};
+pub(crate) use report::{LunReport, Report};
 
 /// Name of the gadget, `cloud-stick-0` in configfs. One name for all times: the next daemon finds it again.
 const NAME: &str = "0";
 /// Pause before something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+/// How many orders may wait.
+const ORDERS: usize = 8;
 /// How long what is dirty in front of a disk may take to be written out.
 const WRITE_OUT: Duration = Duration::from_secs(30);
 
 /// Runs the gadget.
 pub(crate) struct Runner {
     slots: watch::Sender<Vec<Slot>>,
-    report: Arc<Mutex<Report>>,
+    remote: Remote,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -56,13 +60,15 @@ pub(crate) async fn remove_leftovers() {
 
 impl Runner {
     /// Starts to make the gadget, or takes over the one that a killed daemon left behind.
-    pub(crate) fn start(loaded: Arc<Loaded>, slots: Vec<Slot>, changed: Arc<Notify>) -> Self {
+    pub(crate) fn start(loaded: Arc<Loaded>, slots: Vec<Slot>, changed: Changed) -> Self {
         let (sender, slots) = watch::channel(slots);
         let stop = CancellationToken::new();
         let report = Arc::new(Mutex::new(Report::default()));
+        let (sender_of_orders, orders) = mpsc::channel(ORDERS);
         let worker = Worker {
             loaded,
             slots,
+            orders,
             current: Vec::new(),
             luns: Vec::new(),
             report: report.clone(),
@@ -73,20 +79,23 @@ impl Runner {
         };
         Self {
             slots: sender,
-            report,
+            remote: Remote {
+                report,
+                orders: sender_of_orders,
+            },
             stop,
             task: tokio::spawn(worker.run()),
         }
     }
 
-    /// Changes what is to be in the LUNs. Media that the host ejected come back.
+    /// Changes what is to be in the LUNs. A LUN for another disk is filled whoever emptied it.
     pub(crate) fn set_slots(&self, slots: Vec<Slot>) {
         self.slots.send_replace(slots);
     }
 
-    /// What is going on, without secrets.
-    pub(crate) fn report(&self) -> Value {
-        json!(*self.report.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A way to it from elsewhere.
+    pub(crate) fn remote(&self) -> Remote {
+        self.remote.clone()
     }
 
     /// Ejects all media, lets the host see the stick go, and removes the gadget.
@@ -112,11 +121,12 @@ enum Outcome {
 struct Worker {
     loaded: Arc<Loaded>,
     slots: watch::Receiver<Vec<Slot>>,
+    orders: mpsc::Receiver<Order>,
     /// The slots as they were last looked at, and what was seen of their disks.
     current: Vec<Slot>,
     luns: Vec<Lun>,
     report: Arc<Mutex<Report>>,
-    changed: Arc<Notify>,
+    changed: Changed,
     stop: CancellationToken,
     connected: bool,
     /// Why there is no gadget, or why it is not connected.
@@ -152,11 +162,15 @@ impl Worker {
                     if changed.is_err() {
                         return false;
                     }
-                    self.current = self.slots.borrow_and_update().clone();
-                    for lun in &mut self.luns {
-                        lun.ejected_by_host = false;
+                    let slots = self.slots.borrow_and_update().clone();
+                    let before = std::mem::replace(&mut self.current, slots);
+                    for ((lun, before), now) in self.luns.iter_mut().zip(before).zip(&self.current) {
+                        if before.name != now.name {
+                            lun.want_in();
+                        }
                     }
                 }
+                Some(order) = self.orders.recv() => self.obey(gadget, order).await,
                 () = any_changed(&mut self.current) => {}
                 event = events.recv() => self.handle(event).await,
                 () = tokio::time::sleep(RETRY), if outcome == Outcome::Again => {}
@@ -176,8 +190,46 @@ impl Worker {
                 Err(problem) => self.complain(format!("no USB gadget: {problem}")),
             }
             self.tell(None).await;
-            tokio::time::sleep(RETRY).await;
+            self.refuse_for(RETRY).await;
         }
+    }
+
+    /// Says no to all orders for a while.
+    async fn refuse_for(&mut self, pause: Duration) {
+        let end = tokio::time::Instant::now() + pause;
+        while let Ok(Some(order)) = tokio::time::timeout_at(end, self.orders.recv()).await {
+            // Whoever gave it may be gone.
+            let _ = order.reply.send(Err(OrderError::NoStick));
+        }
+        tokio::time::sleep_until(end).await;
+    }
+
+    /// Carries out what the owner wants; the next comparison does the rest.
+    async fn obey(&mut self, gadget: &MassStorageGadget, order: Order) {
+        let result = match (order.kind, order.lun) {
+            (Kind::Insert, None) => {
+                self.luns.iter_mut().for_each(Lun::want_in);
+                Ok(())
+            }
+            (_, Some(index)) if index >= self.luns.len() => Err(OrderError::Gadget(GadgetError::NoSuchLun {
+                lun: index,
+                last: self.luns.len().saturating_sub(1),
+            })),
+            (Kind::Insert, Some(index)) => {
+                self.luns[index].want_in();
+                Ok(())
+            }
+            (Kind::Eject { force }, Some(index)) => {
+                let force = if force { Force::Yes } else { Force::No };
+                self.luns[index]
+                    .take_out(gadget, index, force)
+                    .await
+                    .map_err(OrderError::from)
+            }
+            (Kind::Eject { .. }, None) => Err(OrderError::NoStick),
+        };
+        // Whoever gave it may be gone; it is carried out all the same.
+        let _ = order.reply.send(result);
     }
 
     /// Remembers what is wrong, and logs it if it is news.
@@ -233,8 +285,12 @@ impl Worker {
         for index in 0..self.current.len().min(self.luns.len()) {
             let is_in = present.get(index).and_then(Option::as_deref);
             if self.luns[index].medium.is_some() && is_in.is_none() {
-                // We put it in and did not take it out.
-                self.host_ejected(index).await;
+                if self.luns[index].leaving {
+                    self.luns[index].medium = None;
+                } else {
+                    // We put it in and did not take it out.
+                    self.host_ejected(index).await;
+                }
             }
             let (slot, lun) = (&mut self.current[index], &mut self.luns[index]);
             let wanted = slot.wanted();
@@ -306,6 +362,9 @@ impl Worker {
                 lun.error = Some(format!("not everything was written: {problem}"));
             }
         }
+        if let Some(ejected) = self.current.get(index).and_then(|slot| slot.ejected.as_ref()) {
+            ejected.notify_one();
+        }
     }
 
     async fn handle(&mut self, event: Result<GadgetEvent, broadcast::error::RecvError>) {
@@ -332,6 +391,7 @@ impl Worker {
             disk: slot.name.clone(),
             inserted: lun.medium.is_some(),
             ejected_by_host: lun.ejected_by_host,
+            ejected: lun.ejected,
             error: lun.error.clone(),
         });
         let report = Report {
@@ -340,7 +400,7 @@ impl Worker {
             luns: luns.collect(),
         };
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
-        self.changed.notify_one();
+        self.changed.send_replace(());
     }
 
     async fn end(&mut self, gadget: MassStorageGadget) {

@@ -4,20 +4,22 @@ use serde::Serialize;
 
 /// One LUN.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct LunReport {
+pub(crate) struct LunReport {
     /// The disk that belongs in it.
     pub disk: Option<String>,
     /// Whether it is in.
     pub inserted: bool,
     /// Whether the host took it out.
     pub ejected_by_host: bool,
+    /// Whether its owner took it out.
+    pub ejected: bool,
     /// What failed last.
     pub error: Option<String>,
 }
 
 /// All of it.
 #[derive(Debug, Clone, Serialize, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// Why there is no gadget, or why it is not connected.
     pub error: Option<String>,
     /// The controller's state.

@@ -14,7 +14,7 @@ use std::{
 
 use store_file::FileStore;
 use time::OffsetDateTime;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use web::{
     api::*,
     appliance::{LogFollower, Logs, Observe, Result},
@@ -32,6 +32,11 @@ pub(crate) struct Fake {
     /// How many probes have begun, and how many of them were dropped before their end.
     pub(crate) probes: AtomicUsize,
     pub(crate) dropped: AtomicUsize,
+    /// What was told to wait takes a permit before it is done; how many do.
+    pub(crate) gate: Semaphore,
+    pub(crate) waiting: AtomicUsize,
+    /// Changes something when the state is looked at once more than so often.
+    pub(crate) surprise: Mutex<Option<usize>>,
     /// Everything secret that arrived.
     pub(crate) secrets: Mutex<Vec<String>>,
 }
@@ -48,6 +53,9 @@ impl Fake {
             applied: AtomicUsize::new(0),
             probes: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            waiting: AtomicUsize::new(0),
+            surprise: Mutex::default(),
             secrets: Mutex::default(),
         })
     }
@@ -82,6 +90,13 @@ impl Fake {
             replugged: false,
             warnings: Vec::new(),
         }
+    }
+
+    /// Applies once the test lets it.
+    async fn apply_later(&self) -> Applied {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        self.apply()
     }
 
     fn keep(&self, secret: Option<&Secret>) {
@@ -119,6 +134,15 @@ impl Observe for Fake {
     }
 
     fn live(&self) -> watch::Receiver<Arc<Live>> {
+        let mut surprise = self.surprise.lock().unwrap();
+        match *surprise {
+            Some(0) => {
+                *surprise = None;
+                self.change(|live| live.disks[0].read_only = true);
+            }
+            Some(looks) => *surprise = Some(looks - 1),
+            None => {}
+        }
         self.live.subscribe()
     }
 }

@@ -52,6 +52,7 @@ impl Stores for Fake {
                 common: Vec::new(),
             },
             place_label: None,
+            place_field: None,
             formats: vec!["raw".to_owned()],
             snapshots: true,
             unavailable: None,
@@ -91,6 +92,7 @@ impl Stores for Fake {
         self.keep_values(&settings);
         match settings.way.as_str() {
             "panic" => panic!("asked for: {settings:?}"),
+            "wait" => Ok(self.apply_later().await),
             "full" => Err(Problem::new(ProblemCode::NoSpace, "the card is full")),
             "late" => Err(Problem::new(ProblemCode::Unreachable, "the store does not answer")),
             _ => Ok(self.apply()),
@@ -141,6 +143,10 @@ impl Stick for Fake {
 
     async fn set_luns(&self, _: Vec<LunSettings>) -> Result<Applied> {
         Ok(self.apply())
+    }
+
+    async fn show_setup_stick(&self, _: bool) -> Result<()> {
+        Ok(())
     }
 
     async fn insert(&self, lun: usize) -> Result<()> {
@@ -196,13 +202,14 @@ impl Configuration for Fake {
     }
 
     async fn go_back(&self, version: u64) -> Result<Applied> {
-        if version == 1 {
-            return Ok(self.apply());
+        match version {
+            1 => Ok(self.apply()),
+            2 => Ok(self.apply_later().await),
+            _ => Err(Problem::new(
+                ProblemCode::NotFound,
+                format!("there is no version {version}"),
+            )),
         }
-        Err(Problem::new(
-            ProblemCode::NotFound,
-            format!("there is no version {version}"),
-        ))
     }
 
     async fn backup(&self, backup: Backup) -> Result<BackupFile> {

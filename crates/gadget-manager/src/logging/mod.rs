@@ -1,7 +1,11 @@
-//! The log: lines on standard error, for people or as JSON.
+//! The log: lines on standard error, for people or as JSON, and the last of them in memory.
+
+mod recent;
 
 use anyhow::{Context, Result};
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+
+pub(crate) use recent::Recent;
 
 use crate::config::model::LogFormat;
 
@@ -9,6 +13,7 @@ use crate::config::model::LogFormat;
 pub(crate) struct Logging {
     filter: reload::Handle<EnvFilter, Registry>,
     fixed: bool,
+    recent: Recent,
 }
 
 /// Libraries whose every request would be logged at `debug` are kept at `info` unless named in the filter.
@@ -32,7 +37,8 @@ pub(crate) fn check(level: &str) -> Result<()> {
 /// A level that does not parse, or a log that was started before.
 pub(crate) fn start(level: &str, format: LogFormat, fixed: bool) -> Result<Logging> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
-    let registry = tracing_subscriber::registry().with(filter);
+    let recent = Recent::default();
+    let registry = tracing_subscriber::registry().with(filter).with(recent.clone());
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
     match format {
         LogFormat::Text => registry
@@ -48,10 +54,19 @@ pub(crate) fn start(level: &str, format: LogFormat, fixed: bool) -> Result<Loggi
             .try_init(),
     }
     .context("the log is started already")?;
-    Ok(Logging { filter: handle, fixed })
+    Ok(Logging {
+        filter: handle,
+        fixed,
+        recent,
+    })
 }
 
 impl Logging {
+    /// The last lines.
+    pub(crate) fn recent(&self) -> Recent {
+        self.recent.clone()
+    }
+
     /// Changes what is logged from now on.
     pub(crate) fn set_level(&self, level: &str) -> Result<()> {
         if self.fixed {

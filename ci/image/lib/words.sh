@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# The words of the image's tests, beside those of the emulated board (board.sh), of servers and of configurations
+# (scripts/virtual-tv/lib).
+
+# shellcheck source=../../../scripts/virtual-tv/lib/words.sh
+. "$RIG/lib/words.sh"
+# shellcheck source=board.sh
+. "$REPOSITORY/ci/image/lib/board.sh"
+
+# Words for the kernel that the tests want: a shell on the console, and a USB host.
+FOR_TESTS='cloud_stick.shell cloud_stick.modules=dummy_hcd,sd_mod,usb-storage'
+export FOR_TESTS
+
+# card_configure: a configuration with two LUNs, the page blob `films` and the image `local` on the card, with its secrets
+# and what the host's side needs, is put on the card.
+card_configure() {
+    {
+        toml_blobs films
+        toml_files local
+        toml_luns films local | sed 's/^\[gadget\]$/&\nudc = "dummy_udc.0"/'
+    } >"$WORK/gadget-manager.toml"
+    azurite_secrets cloud >"$WORK/secrets.toml"
+    card_put "$WORK/gadget-manager.toml" gadget-manager.toml
+    card_put "$WORK/secrets.toml" secrets.toml
+    card_put "$REPOSITORY/ci/image/host.sh" host.sh
+}
+
+# host_ready: the board's shell, which is the host's too, knows the words of host.sh.
+host_ready() { board_script 'mkdir -p /tmp/c && mount -t vfat -o ro /dev/mmcblk0p1 /tmp/c && . /tmp/c/host.sh; umount /tmp/c'; }
+
+# flushed LUN: the last block of which the host told that it is flushed; -1 if there is none.
+flushed() { sed -nE "s/.*flushed $1 ([0-9]+).*/\1/p" "$WORK/consoles.log" "$VM/console.log" 2>/dev/null | tail -n 1 | grep . || echo -1; }
+
+# random BELOW: a whole number.
+random() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
+
+# figures: what the board needs.
+figures() {
+    board_script 'awk "/MemTotal/ { t = \$2 } /MemAvailable/ { a = \$2 } END { printf \"memory in use: %.1f of %.1f MiB\n\", (t - a) / 1024, t / 1024 }" /proc/meminfo' >&2
+    board_script 'sed -n "s/^VmRSS:[^0-9]*/gadget-manager resident: /p" /proc/$(cat /run/service/gadget-manager.pid)/status' >&2
+}

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# A fresh card with a configuration on it starts through SPL and U-Boot and serves a page blob and an image on the card, which
+# the USB host reads and writes. The plug is pulled at random moments ($CUTS times, 3 unless told otherwise): first during
+# the first start, then while the host writes. Each time everything comes back, with what was flushed.
+
+CUTS=${CUTS:-3}
+# Moments of the first start after which the plug may be pulled, and up to a second and a half later.
+MOMENTS=('Starting kernel' 'the data partition grows' 'making the data partition' 'the data partition is made'
+    'configuration was taken' 'started after')
+# Enough of both disks that no test gets to their end.
+LAST=400
+
+azurite_start
+blob_create films 64M
+card_new "$BOARD"
+card_options "$FOR_TESTS"
+card_configure
+board_start
+
+moment=${MOMENTS[$(random ${#MOMENTS[@]})]}
+step "cut 1: the first start, after: $moment"
+console_wait "$moment" "$moment"
+sleep "$(random 2).$(random 10)"
+board_kill
+
+step 'the start after it'
+board_start
+board_up
+host_ready
+expect_not 'the configuration has left the card' card_has gadget-manager.toml
+expect_not 'so have the secrets' card_has secrets.toml
+expect_not 'nothing is wrong with it' card_has gadget-manager.error.txt
+expect 'the data partition reaches to the end of the card' board_script 'test $(df -m /data | awk "NR == 2 { print \$2 }") -gt 350'
+expect 'the root file system cannot be written' board_script '! touch /usr/x'
+expect 'secrets are for root only' board_script 'test $(stat -c %a /etc/cloud-stick/secrets.toml) = 600'
+expect 'the LED blinks while a disk is not there' board_script "until grep -qs '\\[timer\\]' '/sys/class/leds/$BOARD_LED/trigger'; do sleep 1; done"
+board_script 'gadget-manager --config /etc/cloud-stick/gadget-manager.toml disk create card/local --size 64MiB' >/dev/null
+for lun in 0 1; do
+    board_script "wait_disk $lun"
+    expect "LUN $lun is written" board_script "write_blocks $lun 0 3"
+    expect "LUN $lun is read back" board_script "check_blocks $lun 0 3"
+done
+expect 'the LED is on' board_script "until grep -qs '\\[none\\]' '/sys/class/leds/$BOARD_LED/trigger'; do sleep 1; done"
+figures
+# Who the board is: to the network, to itself, to the store.
+IDENTITY='cat /etc/machine-id /etc/hostname /data/lib/cloud-stick/owner-id | tr "\n" " "'
+identity=$(board_script "$IDENTITY")
+
+for ((cut = 2; cut <= CUTS; cut++)); do
+    lun=$((cut % 2))
+    from=$(($(flushed $lun) + 1))
+    until_block=$((from + 2 + $(random 8)))
+    step "cut $cut: LUN $lun, once block $until_block is flushed"
+    # In the background: the machine will be gone before it ends.
+    board_send "write_blocks $lun $from $LAST &"
+    console_wait "block $until_block" "flushed $lun $until_block"
+    sleep "0.$(random 10)"
+    board_kill
+    board_start
+    board_up
+    host_ready
+    expect_equal 'the board is who it was' "$identity" "$(board_script "$IDENTITY")"
+    expect 'nothing happened to the data partition' board_script '! grep "data partition" /data/lib/cloud-stick/events'
+    for other in 0 1; do
+        board_script "wait_disk $other"
+        expect "LUN $other: what was flushed is there, up to block $(flushed $other)" board_script "check_blocks $other 0 $(flushed $other)"
+    done
+done
+
+step 'what the clients of others find in the blob'
+blob_download films "$WORK/films.img"
+expect 'the first block' cmp -n 65536 "$WORK/films.img" <({ yes 'block 0 of the film' || true; } | head -c 65536)

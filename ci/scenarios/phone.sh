@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# A phone in the same network (this machine) claims the stick, names a store and makes an image, by the requests that the page
+# sends; the TV finds a stick that is formatted.
+
+azurite_start
+port=0
+free_port port
+VM_PORTS=$port vm_start
+stick_config <<TOML
+name = "kitchen"
+
+[web]
+http = ["0.0.0.0:$port"]
+https = []
+allowed_hosts = ["127.0.0.1"]
+announce = false
+console = ""
+TOML
+stick_start
+
+# phone METHOD PATH [BODY]: a request of the page; prints the answer.
+phone() {
+    curl -sS --fail-with-body --max-time 120 -X "$1" -b "$WORK/cookies" -c "$WORK/cookies" -H "x-csrf-token: ${csrf:-}" \
+        -H 'content-type: application/json' ${3+-d "$3"} "http://127.0.0.1:$port/api/v1$2"
+}
+
+# field NAME: of the JSON object on the input.
+field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+
+# task_ended ID: it succeeded, or the scenario fails.
+task_ended() {
+    local task
+    task=$(phone GET "/tasks/$1")
+    case $(field state <<<"$task") in
+    succeeded) ;;
+    running) return 1 ;;
+    *) die "expected: the task succeeds" "got: $task" ;;
+    esac
+}
+
+step "the TV sees the setup stick; the phone takes the code from it and claims the device"
+disk=$(tv_wait_disk 0)
+wait_until 60 "the setup stick to be mounted" tv sh -c '
+    blockdev --rereadpt "$1" 2>/dev/null
+    mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
+code=$(tv cat "/mnt/tv/READ ME.txt" | grep -oE '[2-9A-HJ-KMNP-TV-Z]{4}-[2-9A-HJ-KMNP-TV-Z]{4}' | head -n 1)
+tv_unmount
+csrf=$(phone POST /claim "{\"code\": \"$code\", \"password\": \"four words in a row\"}" | field csrf_token)
+tv_wait_gone 0
+
+step "a store in the cloud, and an image in it"
+connection="DefaultEndpointsProtocol=http;AccountName=$AZURITE_ACCOUNT;AccountKey=$AZURITE_KEY;BlobEndpoint=$AZURITE_ENDPOINT;"
+# settings CONTAINER: as the form is filled in.
+settings() {
+    printf '{"type": "azure", "way": "connection_string", "values": {"connection_string": "%s", "allow_http": true%s}}' \
+        "$connection" "${1:+, \"container\": \"$1\"}"
+}
+phone POST /store-places "{\"settings\": $(settings ''), \"name\": \"sticks\"}" >/dev/null
+phone PUT /stores/cloud "$(settings sticks)" >/dev/null
+task=$(phone POST /stores/cloud/images \
+    '{"name": "films", "size": 268435456, "filesystem": {"type": "fat", "label": "FILMS", "table": "mbr"}}' | field task)
+wait_until 120 "the image" task_ended "$task"
+phone POST /disks '{"name": "films", "store": "cloud", "image": "films", "read_only": false, "insert": true}' >/dev/null
+
+step "the TV has a formatted stick, and copies a film to it"
+tv_wait_size 0 268435456
+disk=$(tv_disk 0)
+wait_until 60 "the partition" tv sh -c 'blockdev --rereadpt "$1" 2>/dev/null; test -b "${1}1"' sh "$disk"
+expect_match "the file system" "$(tv blkid -p "${disk}1")" 'LABEL="FILMS".*TYPE="vfat"'
+vm_put "$FILM" /tmp/film.mpg
+tv_mount "${disk}1"
+tv cp /tmp/film.mpg /mnt/tv/
+tv_unmount
+tv eject "$disk"
+tv_wait_no_medium 0
+expect "the daemon ends well" stick_stop
+
+step "the film is in the blob, for another client"
+blob_download films "$WORK/films.img"
+mcopy -n -i "$WORK/films.img@@1M" ::/film.mpg "$WORK/film.mpg"
+expect "the film as it was" cmp "$FILM" "$WORK/film.mpg"

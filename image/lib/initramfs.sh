@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# The initramfs: busybox, the modules that lead to the root file system, and image/initramfs/init.
+
+# initramfs_make FILE: always the same bytes.
+initramfs_make() {
+    local tree=$WORK/initramfs module
+    rm -rf "$tree"
+    mkdir -p "$tree"/{bin,dev,proc,sys,run,system,modules}
+    cp "$PACKAGES/root/usr/bin/busybox" "$tree/bin/busybox"
+    install -m 755 "$IMAGE/initramfs/init" "$tree/init"
+    kernel_modules "$IMAGE/initramfs/modules" | while read -r module; do
+        xz -dc "$PACKAGES/kernel/usr/lib/modules/$(kernel_version "$PACKAGES/kernel")/$module" >"$tree/modules/$(basename "$module" .xz)"
+        echo "/modules/$(basename "$module" .xz)"
+    done >"$tree/modules.order"
+    same_always "$tree"
+    (cd "$tree" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc --reproducible -R 0:0 2>/dev/null) |
+        zstd -q -19 -T1 >"$1"
+}

@@ -1,0 +1,59 @@
+# shellcheck shell=sh
+# What the owner put on the card's first partition (FAT, which every PC can write): a configuration, its secrets, a key for
+# SSH; and what scripts/flash put there. A configuration is taken only if gadget-manager can use it, and leaves the card then; if it cannot, a
+# text beside it says why. Taking is done in an order that a power cut may interrupt anywhere: the card's file goes last.
+
+CARD_FOLDER=/run/card
+TAKEN=/etc/cloud-stick
+
+take_from_card() {
+    mkdir -p "$CARD_FOLDER"
+    # Nobody checks the FAT of a stick that was pulled: repairs are those that lose nothing.
+    fsck.fat -a "$CARD_CONFIGURATION" >/run/log/fsck.fat 2>&1
+    mount -t vfat -o noatime,nosuid,nodev,noexec,umask=077,flush "$CARD_CONFIGURATION" "$CARD_FOLDER" || return
+    [ ! -e "$CARD_FOLDER/gadget-manager.toml" ] || take_configuration
+    take_once claim-code.txt claim-code
+    take_once access-point.txt access-point
+    take_ssh_keys
+    umount "$CARD_FOLDER"
+}
+
+take_configuration() {
+    new=/run/cloud-stick/new
+    rm -rf "$new"
+    mkdir -m 700 "$new"
+    for file in gadget-manager.toml secrets.toml; do
+        [ ! -e "$CARD_FOLDER/$file" ] || (umask 077 && tr -d '\r' <"$CARD_FOLDER/$file" >"$new/$file")
+    done
+    if gadget-manager --config "$new/gadget-manager.toml" check >"$new/verdict" 2>&1; then
+        install_configuration && note 'a configuration was taken from the card'
+    else
+        cp "$new/verdict" "$CARD_FOLDER/gadget-manager.error.txt"
+        event 'the configuration on the card cannot be used; gadget-manager.error.txt beside it says why'
+    fi
+    rm -rf "$new"
+}
+
+install_configuration() {
+    for file in secrets.toml gadget-manager.toml; do
+        [ -e "$new/$file" ] || continue
+        cp "$new/$file" "$TAKEN/$file.new" && sync "$TAKEN/$file.new" && mv "$TAKEN/$file.new" "$TAKEN/$file" || return
+    done
+    sync
+    rm -f "$CARD_FOLDER/secrets.toml" "$CARD_FOLDER/gadget-manager.toml" "$CARD_FOLDER/gadget-manager.error.txt"
+}
+
+# take_once CARD-FILE NAME: what scripts/flash gave this card alone, for the daemon, as long as it has nothing of the kind. It
+# stays on the card for whoever holds that.
+take_once() {
+    kept=/var/lib/cloud-stick/$2
+    if [ -e "$kept" ] || [ ! -e "$CARD_FOLDER/$1" ]; then return; fi
+    (umask 077 && head -c 200 "$CARD_FOLDER/$1" | tr -d '\r' >"$kept.new") && sync "$kept.new" && mv "$kept.new" "$kept"
+}
+
+# SSH is on exactly as long as there is a key on the card.
+take_ssh_keys() {
+    mkdir -m 700 /run/ssh
+    rm -f /run/ssh/authorized_keys
+    [ ! -e "$CARD_FOLDER/authorized_keys" ] || (umask 077 && tr -d '\r' <"$CARD_FOLDER/authorized_keys" >/run/ssh/authorized_keys)
+}

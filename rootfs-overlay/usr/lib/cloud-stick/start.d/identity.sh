@@ -1,0 +1,19 @@
+# shellcheck shell=sh
+# Who this device is: a name of the board's own, and a random id, made once and kept on the data partition.
+
+# name_machine: four digits from the serial number that U-Boot takes from the SoC's fuses; the same after each flashing.
+name_machine() {
+    hostname "cloud-stick-$(sha256sum </proc/device-tree/serial-number | cut -c1-4)"
+    ip link set lo up
+}
+
+keep_identity() {
+    hostname >/etc/hostname
+    [ -s /etc/machine-id ] || make_machine_id
+}
+
+make_machine_id() {
+    tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id.new
+    sync /etc/machine-id.new
+    mv /etc/machine-id.new /etc/machine-id
+}

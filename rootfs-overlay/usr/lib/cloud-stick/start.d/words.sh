@@ -1,0 +1,35 @@
+# shellcheck shell=sh
+# What the steps share.
+
+# note TEXT: into the log, and to the console, where somebody with a serial cable reads it.
+note() {
+    echo "cloud-stick: $*" >/dev/console
+    logger -t start "$*" 2>/dev/null
+}
+
+# event TEXT: something that the owner has to hear of, also after a restart. Bounded: the older half goes.
+EVENTS=/var/lib/cloud-stick/events
+event() {
+    note "$*"
+    mkdir -p "${EVENTS%/*}"
+    echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $*" >>"$EVENTS"
+    if [ "$(wc -c <"$EVENTS")" -gt 65536 ]; then
+        tail -c 32768 "$EVENTS" >"$EVENTS.new" && mv "$EVENTS.new" "$EVENTS"
+    fi
+}
+
+# word NAME: the value of NAME=VALUE on the kernel's command line; fails if it is not there.
+word() {
+    for word in $(cat /proc/cmdline); do
+        case $word in
+        "$1="*) echo "${word#*=}" && return ;;
+        esac
+    done
+    return 1
+}
+
+# The card that this system runs from, and its partitions, as the first stage of the start found them.
+CARD=$(cat /run/cloud-stick/card 2>/dev/null)
+CARD_CONFIGURATION=${CARD}p1
+CARD_DATA=${CARD}p4
+export CARD_CONFIGURATION CARD_DATA
