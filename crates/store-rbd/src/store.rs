@@ -88,10 +88,15 @@ impl RbdStore {
     }
 }
 
-/// Why this program cannot use a store in a Ceph cluster at all; `None` where it can.
+/// Why this program cannot list pools and images, to choose from; `None` where it can. Images that are named can be opened all
+/// the same, with the kernel's client.
 #[must_use]
 pub fn unavailable() -> Option<String> {
-    choose(ClientKind::Auto).err().map(|error| error.to_string())
+    (!cfg!(feature = "librbd")).then(|| {
+        "this program was built without librbd and cannot list pools and images; name them in the configuration file, and \
+         the kernel's client opens them"
+            .to_owned()
+    })
 }
 
 /// Which client opens images, and why that one.
