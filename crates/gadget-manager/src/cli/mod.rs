@@ -144,7 +144,8 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             crate::control::recover(&arguments.config).map_err(anyhow::Error::new)?;
             let loaded = config::load(&arguments.config).inspect_err(run::remember)?;
             let log = logging(Some(&loaded), "info")?;
-            let threads = FILE_THREADS * local_disks(&loaded) + OTHER_THREADS;
+            // The page may add disks later.
+            let threads = FILE_THREADS * local_disks(&loaded).max(LATER_DISKS) + OTHER_THREADS;
             block_on_with(threads, run::run(loaded, log))
         }
         Command::Doctor { json } => {
@@ -184,6 +185,8 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
 /// names and for sums: a disk on a dead network file system must not stop the others.
 const FILE_THREADS: usize = 16;
 const OTHER_THREADS: usize = 16;
+/// Disks that may be added while the daemon runs: as many as a stick has LUNs.
+const LATER_DISKS: usize = 8;
 
 /// Disks whose requests are system calls on files.
 fn local_disks(loaded: &Loaded) -> usize {

@@ -188,7 +188,7 @@ impl Images for Control {
             store: Some(images.clone()),
             image: name.image.clone(),
         };
-        let lock = ImageLock::take(&loaded.config, &images, &name.image).map_err(of_store)?;
+        let lock = ImageLock::take_to_change(&loaded.config, &images, &name.image).map_err(of_store)?;
         let disk = images.open(&name, &OpenOptions::default()).await.map_err(of_store)?;
         let made = volume::format(&*disk, &format, &|done, all| report(done, all, Unit::Bytes)).await;
         // Ownership is given up in any case; if formatting failed, that is the error to tell.
@@ -228,7 +228,7 @@ impl Images for Control {
             stack => {
                 drop(stack);
                 let _suspended = self.suspend(&loaded, store, image).await;
-                let _lock = ImageLock::take(&loaded.config, &images, image).map_err(of_store)?;
+                let _lock = ImageLock::take_to_change(&loaded.config, &images, image).map_err(of_store)?;
                 images.resize(image, size.size).await.map_err(of_store)?;
             }
         }
@@ -252,7 +252,7 @@ impl Images for Control {
                 .remedy("remove the disk first")
                 .about(image));
         }
-        let _lock = ImageLock::take(&loaded.config, &images, image).map_err(of_store)?;
+        let _lock = ImageLock::take_to_change(&loaded.config, &images, image).map_err(of_store)?;
         images.delete(image, true).await.map_err(of_store)
     }
 
@@ -288,7 +288,7 @@ impl Images for Control {
             return Err(problem::not_found("snapshot", snapshot));
         }
         let _suspended = self.suspend(&loaded, store, image).await;
-        let _lock = ImageLock::take(&loaded.config, &images, image).map_err(of_store)?;
+        let _lock = ImageLock::take_to_change(&loaded.config, &images, image).map_err(of_store)?;
         let progress = |done, all| report(done, all, Unit::Bytes);
         images.restore(image, snapshot, &progress).await.map_err(of_store)
     }

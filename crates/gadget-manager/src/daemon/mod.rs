@@ -96,7 +96,14 @@ pub(crate) async fn run(loaded: Loaded, log: Logging) -> Result<(), Failure> {
         }
     }
     info!("stopping");
-    control.stop().await;
+    let mut stopping = std::pin::pin!(control.stop());
+    loop {
+        tokio::select! {
+            () = &mut stopping => break,
+            // Changes under way are waited for, and need the daemon to be carried out.
+            Some(command) = ends.commands.recv() => daemon.obey(command, tell).await,
+        }
+    }
     let result = match tokio::time::timeout(STOP_TIME, daemon.stop()).await {
         Ok(result) => result,
         Err(_) => Err(anyhow::anyhow!("not everything ended within {} s", STOP_TIME.as_secs()).into()),

@@ -200,3 +200,41 @@ async fn changes_at_the_same_time_all_count() {
     assert_eq!(in_luns.len(), 6, "{in_luns:?}");
     assert!(device.home.ok(&["check"]).contains("usable"));
 }
+
+/// A daemon that stops waits for the changes under way, and those need it.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_under_way_end_before_the_daemon_does() {
+    let (mut device, phone) = with_disk().await;
+    // Nobody listens there: what is new is given its time to work.
+    let values = json!({
+        "account": "mine", "account_key": "eA==", "container": "sticks",
+        "endpoint": "http://127.0.0.1:1/mine", "allow_http": true,
+    });
+    let settings = json!({"type": "azure", "way": "account_key", "values": values});
+    phone.put("/stores/cloud", settings).await.ok();
+    let disk = json!({"name": "late", "store": "cloud", "image": "late"});
+    let (adding, renaming) = (phone.clone(), phone.clone());
+    let add = tokio::spawn(async move {
+        adding
+            .request(reqwest::Method::POST, "/disks", Some(disk))
+            .send()
+            .await
+            .is_ok()
+    });
+    phone
+        .until("the first change is being tried", |state| {
+            state["disks"].as_array().is_some_and(|disks| disks.len() == 2)
+        })
+        .await;
+    let name = json!({"name": "renamed"});
+    let request = renaming.request(reqwest::Method::PUT, "/device/name", Some(name));
+    let rename = tokio::spawn(async move { request.send().await.is_ok() });
+    // The second waits for the first by the time that this is answered.
+    phone.get("/state").await.ok();
+    let log = device.stop().await;
+    let _ = tokio::join!(add, rename);
+    assert!(!log.contains("in the middle of a change"), "{log}");
+    let config = fs::read_to_string(device.home.config()).unwrap();
+    assert!(config.contains("\"late\""), "{config}");
+    assert!(device.home.ok(&["check"]).contains("usable"));
+}

@@ -144,7 +144,7 @@ impl CephConf {
         let mut all = Monitors::default();
         for section in self.sections.iter().filter(|section| section.name.starts_with("mon.")) {
             if let Some(entry) = section.entries.iter().rfind(|entry| entry.key == "mon_addr") {
-                all.extend(entry.value.parse()?);
+                all.extend(entry.value.parse()?)?;
             }
         }
         Ok(all)
@@ -239,6 +239,15 @@ mod tests {
             let conf = CephConf::parse(&format!("[global]\nrbd_default_data_pool = {value}\n")).unwrap();
             assert!(conf.for_user("tv").is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn sections_have_no_more_monitors_than_a_list() {
+        let sections: String = (0..65)
+            .map(|number| format!("[mon.{number}]\nmon addr = 10.0.0.{number}\n"))
+            .collect();
+        let conf = CephConf::parse(&sections).unwrap();
+        assert!(matches!(conf.for_user("tv"), Err(ConfError::Monitors(_))));
     }
 
     #[test]

@@ -49,9 +49,10 @@ impl Monitors {
         self.0.is_empty()
     }
 
-    /// Those of `other` as well.
-    pub(crate) fn extend(&mut self, other: Self) {
+    /// Those of `other` as well, within the same bound.
+    pub(crate) fn extend(&mut self, other: Self) -> Result<(), BadMonitors> {
         self.0.extend(other.0);
+        check_count(self.0.len())
     }
 
     /// `host:port` of each monitor that can be spoken to by `protocol`, as the kernel's client wants them.
@@ -97,12 +98,17 @@ impl FromStr for Monitors {
                 return Err(BadMonitors("an empty pair of brackets".to_owned()));
             }
             monitors.push(monitor);
-            if monitors.len() > MAX_MONITORS {
-                return Err(BadMonitors(format!("more than {MAX_MONITORS} monitors")));
-            }
+            check_count(monitors.len())?;
         }
         Ok(Self(monitors))
     }
+}
+
+fn check_count(count: usize) -> Result<(), BadMonitors> {
+    if count > MAX_MONITORS {
+        return Err(BadMonitors(format!("more than {MAX_MONITORS} monitors")));
+    }
+    Ok(())
 }
 
 /// Cuts at separators that are outside of brackets.

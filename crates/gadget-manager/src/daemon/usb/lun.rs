@@ -129,7 +129,12 @@ impl Lun {
     ) -> Result<(), GadgetError> {
         if let Some(medium) = &self.medium {
             self.write_out(medium.path()).await;
-            gadget.eject(index, force).await?;
+            self.leaving = true;
+            let ejected = gadget.eject(index, force).await;
+            // What is late may still happen; everything else did not.
+            self.leaving = matches!(ejected, Err(GadgetError::Stalled { .. }));
+            self.ejected |= self.leaving;
+            ejected?;
             info!("LUN {index}: taken out by its owner");
         }
         self.medium = None;
