@@ -54,6 +54,10 @@ pub struct RbdConfig {
     /// `auto`, `librbd` or `kernel`.
     #[serde(default)]
     pub client: ClientKind,
+    /// With the kernel's client: let other clients have the image's lock when they ask for it, as `rbd resize` and `rbd snap
+    /// create` do, and whoever else wants to write. The kernel cannot tell them apart, hence not by default.
+    #[serde(default)]
+    pub lend_lock: bool,
     /// Path of a ceph.conf; `/etc/ceph/ceph.conf` where neither `conf` nor `monitors` are given.
     #[serde(default)]
     pub conf_file: Option<PathBuf>,
@@ -128,6 +132,7 @@ impl RbdConfig {
             namespace: None,
             data_pool: None,
             client: ClientKind::Auto,
+            lend_lock: false,
             conf_file: None,
             conf: None,
             monitors: Vec::new(),
@@ -174,6 +179,10 @@ impl RbdConfig {
             }
         }
         self.features()?;
+        if self.lend_lock && self.client == ClientKind::Librbd {
+            let detail = "is for the kernel's client; librbd does for others what they want the lock for, and keeps it";
+            return Err(RbdError::invalid("lend_lock", detail));
+        }
         if let Some(fsid) = &self.fsid {
             conf::fsid(fsid).map_err(|error| RbdError::invalid("fsid", error.to_string()))?;
         }
@@ -388,6 +397,8 @@ mod tests {
         assert!(refused(|config| config.object_size = Some(3 << 20)).starts_with("object_size"));
         assert!(refused(|config| config.features = Some(vec!["speed".to_owned()])).starts_with("features"));
         assert!(refused(|config| config.fsid = Some("mine".to_owned())).starts_with("fsid"));
+        let lends = |config: &mut RbdConfig| (config.client, config.lend_lock) = (ClientKind::Librbd, true);
+        assert!(with(lends).validate().unwrap_err().to_string().starts_with("lend_lock"));
         assert!(refused(|config| config.monitors = vec!["a:b:c".to_owned()]).starts_with("monitors"));
         assert!(refused(|config| config.conf = Some("[global]\nmon_host = $x".to_owned())).starts_with("conf"));
         assert!(

@@ -46,6 +46,9 @@ impl Features {
     /// What librbd can write to without further ado: not while an image is migrated, mirrored from elsewhere, or has
     /// unwritten data in a cache of somebody else.
     const LIBRBD: Self = Self(0b1_1111_1111);
+    /// What the kernel's client can write to, where it does not tell (`RBD_FEATURES_ALL` in `drivers/block/rbd.c` of Linux
+    /// 5.3 and newer): all but journaling, and nothing that is going on with an image.
+    const KERNEL: Self = Self(0b1_1011_1111);
 
     /// Whether all of `other` are in it.
     #[must_use]
@@ -96,6 +99,29 @@ impl Features {
     }
 }
 
+impl Features {
+    /// Fails unless the kernel's client, which knows the features `known`, can be the one writer of an image with these.
+    pub(crate) fn check_kernel(self, image: &str, known: Option<Self>) -> Result<()> {
+        let known = known.unwrap_or(Self::KERNEL);
+        let cannot = Self(self.0 & !known.0);
+        if cannot.0 != 0 {
+            return Err(RbdError::unsupported(
+                image,
+                format!("writing with the kernel's client to an image with {cannot}"),
+                "use client = \"librbd\", or take it away: rbd feature disable",
+            ));
+        }
+        if !self.contains(Self::EXCLUSIVE_LOCK) {
+            return Err(RbdError::unsupported(
+                image,
+                "writing with the kernel's client to an image without exclusive-lock, by which alone it keeps others out,",
+                format!("add it (rbd feature enable {image} exclusive-lock), or use client = \"librbd\""),
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names: Vec<String> = Vec::new();
@@ -131,6 +157,25 @@ mod tests {
         for wrong in ["migrating", "data-pool", "speed", ""] {
             assert!(Features::from_names([wrong]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_cannot_honour_is_named() {
+        let check = |features: u64, known| Features(features).check_kernel("rbd/tv", known);
+        assert!(check(Features::DEFAULT.0, None).is_ok());
+        let journaled = check(Features::DEFAULT.0 | Features::JOURNALING.0, None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            journaled.contains("journaling") && !journaled.contains("object-map"),
+            "{journaled}"
+        );
+        let bare = check(Features::LAYERING.0, None).unwrap_err().to_string();
+        assert!(bare.contains("rbd feature enable rbd/tv exclusive-lock"), "{bare}");
+        let old = check(Features::DEFAULT.0, Some(Features(0b101)))
+            .unwrap_err()
+            .to_string();
+        assert!(old.contains("object-map"), "{old}");
     }
 
     #[test]

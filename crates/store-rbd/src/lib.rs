@@ -1,11 +1,11 @@
 //! A disk in a Ceph RBD image.
 //!
 //! [`RbdStore`] is a pool of images ([`block::store::Store`]). `conf` and [`keyring`] read what Ceph people have at hand,
-//! [`RbdConfig`] says where the cluster is and how it is to be used, and the client in `librbd` does the work. See
+//! [`RbdConfig`] says where the cluster is and how it is to be used, and the clients in `librbd` and `kernel` do the work. See
 //! `docs/stores/rbd.md` for what people need to know.
 #![cfg_attr(
     not(feature = "librbd"),
-    allow(dead_code, reason = "without a client only settings are read and judged")
+    allow(dead_code, reason = "without librbd images are opened but not managed")
 )]
 
 mod access;
@@ -13,13 +13,13 @@ pub mod conf;
 mod config;
 mod error;
 mod features;
+mod kernel;
 pub mod keyring;
 #[cfg(feature = "librbd")]
 mod librbd;
 #[cfg(not(feature = "librbd"))]
 #[path = "librbd_absent.rs"]
 mod librbd;
-#[cfg(feature = "librbd")]
 mod monitor;
 mod secret;
 mod store;

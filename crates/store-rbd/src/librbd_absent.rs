@@ -82,15 +82,28 @@ impl Librbd {
         absent(image, "flattening")
     }
 
+    /// Nobody can be asked to: the kernel respects who keeps the lock.
+    pub(crate) fn make_way(&self, image: &str, take_over: bool) -> Result<()> {
+        match take_over {
+            false => Ok(()),
+            true => Err(RbdError::unsupported(
+                image,
+                "taking an image over",
+                "this program was built without librbd; fence its owner from a machine with Ceph's tools (`rbd lock ls IMAGE` \
+                 and `ceph osd blocklist add ADDRESS`), then open it without taking over",
+            )),
+        }
+    }
+
     pub(crate) async fn open(&self, image: &ImageRef, _options: &OpenOptions) -> Result<Disk> {
         absent(&image.image, "opening with librbd")
     }
 
     pub(crate) async fn diagnose(&self, _image: Option<&str>) -> Vec<Finding> {
-        let remedy = "images are managed from a machine with Ceph's tools";
+        let remedy = "nothing has to be done: `rbd` on a machine with Ceph's tools does that";
         vec![Finding::warning(
             "libraries",
-            "this program was built without librbd",
+            "this program was built without librbd: it opens images and cannot list, make, resize or clone them",
             remedy,
         )]
     }

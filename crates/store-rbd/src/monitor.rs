@@ -31,9 +31,9 @@ impl Monitor {
             .send_if_modified(|status| std::mem::replace(&mut status.size, size) != size);
     }
 
-    /// The cluster answers.
-    pub(crate) fn answered(&self) {
-        self.change(Health::Online, |health| matches!(health, Health::Unreachable { .. }));
+    /// The cluster answers. Whether that is news.
+    pub(crate) fn answered(&self) -> bool {
+        self.change(Health::Online, |health| matches!(health, Health::Unreachable { .. }))
     }
 
     /// The cluster does not answer, since so long ago.

@@ -1,6 +1,6 @@
 //! A pool of images: the management side, whichever client does the work.
 
-use std::sync::Arc;
+use std::{path::Path, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use block::{
@@ -12,6 +12,7 @@ use crate::{
     access::Access,
     config::{ClientKind, RbdConfig, RbdSecret, check_name, check_size},
     error::RbdError,
+    kernel::Kernel,
     librbd::Librbd,
 };
 
@@ -20,6 +21,7 @@ pub struct RbdStore {
     config: Arc<RbdConfig>,
     access: Arc<Access>,
     identity: Option<String>,
+    run_dir: Option<PathBuf>,
 }
 
 impl RbdStore {
@@ -35,6 +37,7 @@ impl RbdStore {
             config: Arc::new(config),
             access: Arc::new(access),
             identity: None,
+            run_dir: None,
         })
     }
 
@@ -46,6 +49,14 @@ impl RbdStore {
     #[must_use]
     pub fn with_identity(mut self, identity: Option<String>) -> Self {
         self.identity = identity;
+        self
+    }
+
+    /// With a folder for what has to survive the process but not the machine: with it, and an identity, a new process uses
+    /// the mappings again that a dead one left in the kernel.
+    #[must_use]
+    pub fn with_run_dir(mut self, run_dir: &Path) -> Self {
+        self.run_dir = Some(run_dir.to_owned());
         self
     }
 
@@ -63,12 +74,29 @@ impl RbdStore {
     fn manager(&self) -> Librbd {
         Librbd::new(self.config.clone(), self.access.clone(), self.identity.clone())
     }
+
+    fn kernel(&self) -> Kernel {
+        let (config, access) = (self.config.clone(), self.access.clone());
+        Kernel::new(config, access, self.identity.clone(), self.run_dir.clone())
+    }
+
+    /// Opens with the kernel's client. Who else has the image only librbd knows.
+    async fn open_in_kernel(&self, image: &ImageRef, options: &OpenOptions) -> crate::error::Result<Disk> {
+        let (manager, name, take_over) = (self.manager(), image.image.clone(), options.take_over);
+        let make_way = move || manager.make_way(&name, take_over);
+        self.kernel().open(image, options, make_way).await
+    }
 }
 
-/// Why this program cannot use a store in a Ceph cluster at all; `None` where it can.
+/// Why this program cannot list pools and images, to choose from; `None` where it can. Images that are named can be opened all
+/// the same, with the kernel's client.
 #[must_use]
 pub fn unavailable() -> Option<String> {
-    choose(ClientKind::Auto).err().map(|error| error.to_string())
+    (!cfg!(feature = "librbd")).then(|| {
+        "this program was built without librbd and cannot list pools and images; name them in the configuration file, and \
+         the kernel's client opens them"
+            .to_owned()
+    })
 }
 
 /// Which client opens images, and why that one.
@@ -76,16 +104,13 @@ fn choose(asked: ClientKind) -> crate::error::Result<(ClientKind, &'static str)>
     match (asked, cfg!(feature = "librbd")) {
         (ClientKind::Librbd, true) => Ok((ClientKind::Librbd, "as the settings say")),
         (ClientKind::Auto, true) => Ok((ClientKind::Librbd, "since this program was built with it")),
-        (ClientKind::Librbd | ClientKind::Auto, false) => Err(RbdError::unsupported(
+        (ClientKind::Auto, false) => Ok((ClientKind::Kernel, "since this program was built without librbd")),
+        (ClientKind::Librbd, false) => Err(RbdError::unsupported(
             "client",
             "librbd",
-            "this program was built without it; use one that was built with it",
+            "this program was built without it: use client = \"kernel\", or a program that was built with it",
         )),
-        (ClientKind::Kernel, _) => Err(RbdError::unsupported(
-            "client",
-            "the kernel's rbd client",
-            "it is not there yet: use client = \"librbd\"",
-        )),
+        (ClientKind::Kernel, _) => Ok((ClientKind::Kernel, "as the settings say")),
     }
 }
 
@@ -124,7 +149,10 @@ impl Store for RbdStore {
 
     async fn info(&self, image: &ImageRef) -> Result<ImageInfo> {
         checked(image)?;
-        let info = self.manager().info(image).await;
+        let info = match cfg!(feature = "librbd") {
+            true => self.manager().info(image).await,
+            false => self.kernel().info(image).await,
+        };
         info.map_err(|error| error.into_store(&image.to_string()))
     }
 
@@ -157,8 +185,11 @@ impl Store for RbdStore {
     async fn open(&self, image: &ImageRef, options: &OpenOptions) -> Result<Disk> {
         checked(image)?;
         let object = image.to_string();
-        choose(self.config.client).map_err(|error| error.into_store(&object))?;
-        let opened = self.manager().open(image, options).await;
+        let (client, _) = choose(self.config.client).map_err(|error| error.into_store(&object))?;
+        let opened = match client {
+            ClientKind::Kernel => self.open_in_kernel(image, options).await,
+            _ => self.manager().open(image, options).await,
+        };
         opened.map_err(|error| error.into_store(&object))
     }
 
@@ -219,12 +250,21 @@ impl Store for RbdStore {
     }
 
     async fn diagnose(&self, image: Option<&str>) -> Vec<Finding> {
-        let client = match choose(self.config.client) {
-            Ok((ClientKind::Kernel, why)) => Finding::good("client", format!("the kernel's, {why}")),
-            Ok((_, why)) => Finding::good("client", format!("librbd, {why}")),
-            Err(error) => Finding::bad("client", error.to_string(), "correct `client`"),
+        let (client, finding) = match choose(self.config.client) {
+            Ok((ClientKind::Kernel, why)) => (
+                ClientKind::Kernel,
+                Finding::good("client", format!("the kernel's, {why}")),
+            ),
+            Ok((client, why)) => (client, Finding::good("client", format!("librbd, {why}"))),
+            Err(error) => (
+                ClientKind::Auto,
+                Finding::bad("client", error.to_string(), "correct `client`"),
+            ),
         };
-        let mut findings = vec![client];
+        let mut findings = vec![finding];
+        if client == ClientKind::Kernel {
+            findings.extend(self.kernel().diagnose(image).await);
+        }
         findings.extend(self.manager().diagnose(image).await);
         findings
     }

@@ -6,12 +6,15 @@
 # arch_select NAME: sets the GUEST_ variables.
 #   GUEST_DEBIAN   Debian's name of the architecture      GUEST_TRIPLET  its folder for libraries
 #   GUEST_SUITES   where its packages come from           GUEST_KERNEL   regular expression of its kernel's package
+#   GUEST_PACKAGES packages besides guest-packages
 #   GUEST_CRYPTO   its folder of kernel/arch with ciphers
 #   GUEST_MACHINE  QEMU's program and machine             GUEST_CONSOLE  kernel parameters of its own
 arch_select() {
     export VIRTUAL_TV_ARCH=$1
     case $1 in
     amd64)
+        # gadget-manager links librbd here. For the boards there is none.
+        GUEST_PACKAGES=librbd1
         GUEST_DEBIAN=amd64 GUEST_TRIPLET=x86_64-linux-gnu GUEST_CRYPTO=x86
         GUEST_SUITES=(bookworm bookworm-backports)
         GUEST_KERNEL='linux-image-6\.12\.[0-9]+\+deb12(\.[0-9]+)?-amd64'
@@ -23,6 +26,7 @@ arch_select() {
         ;;
     arm)
         # One suite: those that lie upon others are often behind for this architecture.
+        GUEST_PACKAGES=
         GUEST_DEBIAN=armhf GUEST_TRIPLET=arm-linux-gnueabihf GUEST_CRYPTO=arm
         GUEST_SUITES=(trixie)
         GUEST_KERNEL='linux-image-6\.12\.[0-9]+\+deb13(\.[0-9]+)?-armmp'

@@ -25,13 +25,18 @@ stick_with_blob() {
     { toml_blobs "$@" && toml_luns "$@"; } | stick_config
     azurite_secrets cloud | stick_secrets
 }
+# stick_with_rbd SETTING IMAGE...: Ceph images of ceph_start's cluster, and the key; SETTING is a line for the store, or empty.
+stick_with_rbd() {
+    { toml_rbd "$@" && shift && toml_luns "$@"; } | stick_config
+    printf '[store.ceph]\nkey = "%s"\n' "$(ceph_key "$(ceph_fact user)")" | stick_secrets
+}
 stick_with_files() {
     { toml_files "$@" && toml_luns "$@"; } | stick_config
     stick mkdir -p /data/disks
 }
 
-# For configurations that are not so plain. toml_blobs IMAGE..., toml_files IMAGE...: prints a store (named cloud, card) and
-# a disk for each image, named like it; a line that follows belongs to the last disk.
+# For configurations that are not so plain. toml_blobs IMAGE..., toml_files IMAGE..., toml_rbd SETTING IMAGE...: prints a
+# store (named cloud, card, ceph) and a disk for each image, named like it; a line that follows belongs to the last disk.
 toml_blobs() {
     cat <<TOML
 [[store]]
@@ -52,6 +57,18 @@ type = "file"
 folder = "/data/disks"
 TOML
     toml_disks card "$@"
+}
+toml_rbd() {
+    cat <<TOML
+[[store]]
+name = "ceph"
+type = "rbd"
+pool = "$(ceph_fact pool)"
+monitors = ["v2:$(ceph_fact monitors)"]
+user = "$(ceph_fact user)"
+$1
+TOML
+    toml_disks ceph "${@:2}"
 }
 toml_disks() {
     local image store=$1

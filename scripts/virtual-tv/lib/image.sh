@@ -7,7 +7,7 @@
 # image_folder: where the finished image of this version of the scripts is (or will be).
 image_folder() {
     local recipe
-    recipe=$(cat "$RIG"/guest-packages "$RIG"/guest-modules "$RIG"/guest/initramfs-init "$RIG"/lib/image.sh - <<<"${GUEST_SUITES[*]} $GUEST_KERNEL" | sha256sum)
+    recipe=$(cat "$RIG"/guest-packages "$RIG"/guest-modules "$RIG"/guest/initramfs-init "$RIG"/lib/image.sh - <<<"${GUEST_SUITES[*]} $GUEST_KERNEL $GUEST_PACKAGES" | sha256sum)
     printf '%s/virtual-tv/image-%s-%s\n' "$CACHE" "$GUEST_DEBIAN" "${recipe:0:16}"
 }
 
@@ -70,7 +70,7 @@ merge_usr() {
 # fetch_root BUILD: the packages of guest-packages and what they depend on, unpacked.
 fetch_root() {
     local packages wanted archive
-    packages=$(sed 's/#.*//' "$RIG/guest-packages" | xargs)
+    packages="$(sed 's/#.*//' "$RIG/guest-packages" | xargs) $GUEST_PACKAGES"
     # Interpreters that only maintainer scripts and side programs of these packages want.
     # shellcheck disable=SC2086 # a list of words
     wanted=$(apt_closure $packages | grep -vE '^(lib)?(python3|perl)|^(dpkg|debconf|adduser|passwd|media-types)=')

@@ -93,6 +93,11 @@ ceph_revive() { "$REPOSITORY/scripts/ceph" revive "$CEPH" "$@"; }
 ceph_fact() { sed -n "s/^$1=//p" "$CEPH/cluster"; }
 # ceph_key USER: the key of client.USER.
 ceph_key() { sed -n 's/^[[:space:]]*key = //p' "$CEPH/ceph.client.$1.keyring"; }
+# ceph_facts: what rbd-check wants to know of the cluster, on its input.
+ceph_facts() {
+    printf 'monitors=v2:%s\nuser=%s\nkey=%s\npool=%s\ndata_pool=%s\n' "$(ceph_fact monitors)" "$(ceph_fact user)" \
+        "$(ceph_key "$(ceph_fact user)")" "$(ceph_fact pool)" "$(ceph_fact data_pool)"
+}
 # ceph_power_cut: kills all daemons at once. ceph_again: starts them again, with the same data and addresses.
 ceph_power_cut() {
     kill -KILL "$CEPH_PID"

@@ -58,8 +58,9 @@ pub(crate) fn build(loaded: &Loaded, config: &StoreConfig) -> Result<SharedStore
         StoreKind::Rbd(rbd) => {
             let secret = loaded.secrets.of(name).rbd();
             let owner = owner::identity(&loaded.config.state_dir);
+            let store = RbdStore::new((**rbd).clone(), secret.as_ref())?;
             Ok(Arc::new(
-                RbdStore::new((**rbd).clone(), secret.as_ref())?.with_identity(owner),
+                store.with_identity(owner).with_run_dir(&loaded.config.run_dir),
             ))
         }
     }

@@ -281,6 +281,12 @@ impl Librbd {
         .await
     }
 
+    /// Sees to it that another client of ours can own the image: blocks.
+    pub(crate) fn make_way(&self, image: &str, take_over: bool) -> Result<()> {
+        let pool = self.connect(Purpose::Manage)?;
+        ownership::make_way(&pool, image, &self.claim(take_over))
+    }
+
     /// Opens an image as a disk, through a connection of its own: whoever is blocklisted loses one disk, not all.
     pub(crate) async fn open(&self, image: &ImageRef, options: &OpenOptions) -> Result<Disk> {
         let (image, options) = (image.clone(), options.clone());

@@ -114,33 +114,14 @@ pub(super) fn own(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<Owned> 
     let image = Image::open(pool, name, None, true)?;
     let features = image.features()?;
     features.check_librbd(image.name())?;
-    let mark = match &claim.identity {
-        Some(identity) => Some(mark(identity, &image.id()?)),
-        None => None,
-    };
     let record = Record::of(&image)?;
     let holders = image.holders()?;
-    let mut unbroken = holders.is_empty() && record.address.is_none();
-    for holder in &holders {
-        let last = record.is_of(holder);
-        unbroken |= last;
-        let our_dead_self = last && mark.is_some() && record.mark == mark;
-        if !our_dead_self && !claim.take_over {
-            let alive = image
-                .watchers()?
-                .iter()
-                .any(|watcher| bare(watcher) == bare(&holder.address));
-            if alive {
-                return Err(image.in_use(&words(holder, &record, true)));
-            }
-        }
-        tracing::info!(
-            image = image.name(),
-            owner = words(holder, &record, true),
-            "fencing an earlier owner"
-        );
-        image.break_lock(holder)?;
-    }
+    let mark = our_mark(&image, claim)?;
+    let mut unbroken = match &holders[..] {
+        [] => record.address.is_none(),
+        holders => holders.iter().all(|holder| record.is_of(holder)),
+    };
+    fence(&image, &record, &holders, mark.as_deref(), claim)?;
     image.lock()?;
     let address = match &image.holders()?[..] {
         [holder] => holder.address.clone(),
@@ -171,6 +152,44 @@ pub(super) fn own(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<Owned> 
         address,
         generation,
     })
+}
+
+/// Makes sure that another client of this machine finds an image free: as [`own`], without taking it.
+pub(super) fn make_way(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<()> {
+    let image = Image::open(pool, name, None, true)?;
+    let mark = our_mark(&image, claim)?;
+    fence(&image, &Record::of(&image)?, &image.holders()?, mark.as_deref(), claim)?;
+    image.close()
+}
+
+fn our_mark(image: &Image, claim: &Claim) -> Result<Option<String>> {
+    match &claim.identity {
+        Some(identity) => Ok(Some(mark(identity, &image.id()?))),
+        None => Ok(None),
+    }
+}
+
+/// Fences those who have the lock of an image, unless it is somebody else who is alive, and it is not to be taken over.
+fn fence(image: &Image, record: &Record, holders: &[Holder], mark: Option<&str>, claim: &Claim) -> Result<()> {
+    for holder in holders {
+        let our_dead_self = record.is_of(holder) && mark.is_some() && record.mark.as_deref() == mark;
+        if !our_dead_self && !claim.take_over {
+            let alive = image
+                .watchers()?
+                .iter()
+                .any(|watcher| bare(watcher) == bare(&holder.address));
+            if alive {
+                return Err(image.in_use(&words(holder, record, true)));
+            }
+        }
+        tracing::info!(
+            image = image.name(),
+            owner = words(holder, record, true),
+            "fencing an earlier owner"
+        );
+        image.break_lock(holder)?;
+    }
+    Ok(())
 }
 
 /// Gives an image up and closes it. The lock is given up also when something on the way fails.
