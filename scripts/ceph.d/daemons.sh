@@ -80,8 +80,8 @@ daemon_serves() {
     esac
 }
 
-# daemon_ask NAME COMMAND: by its admin socket.
-daemon_ask() { cluster_tool ceph --admin-daemon "$FOLDER/run/$1.asok" "$2" 2>/dev/null; }
+# daemon_ask NAME COMMAND: by its admin socket. One that does not answer is as good as one that says no.
+daemon_ask() { cluster_tool timeout 20 ceph --admin-daemon "$FOLDER/run/$1.asok" "$2" 2>/dev/null; }
 
 # cluster_tool COMMAND...: one of Ceph's tools, as the administrator. (The keeper has a simpler one.)
 cluster_tool() { CEPH_CONF=$FOLDER/ceph.conf "$SCRIPTS/ceph.d/enter" "$(root_folder)" "$@"; }

@@ -6,6 +6,7 @@
 pub mod azurite;
 pub mod ceph;
 pub mod certificate;
+mod hang;
 pub mod port;
 pub mod process;
 pub mod program;

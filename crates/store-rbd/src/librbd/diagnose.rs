@@ -4,30 +4,29 @@ use std::sync::Arc;
 
 use block::store::Finding;
 use serde_json::json;
-use tokio::task::spawn_blocking;
 
 use super::{
     Librbd,
     cluster::{Cluster, Pool, Purpose, versions},
-    failed,
     image::Image,
     locks::bare,
     ownership,
+    threads::spawn,
 };
 use crate::error::{RbdError, Result};
 
 pub(super) async fn diagnose(client: &Librbd, image: Option<&str>) -> Vec<Finding> {
     let (client, image) = (client.clone(), image.map(str::to_owned));
-    let thread = spawn_blocking(move || {
+    let thread = spawn(move || {
         let mut findings = Vec::new();
         // A failure is the last finding.
         if let Err(finding) = look(&client, image.as_deref(), &mut findings) {
             findings.push(finding);
         }
-        findings
+        Ok(findings)
     });
     let findings = thread.await;
-    findings.unwrap_or_else(|error| vec![Finding::bad("librbd", failed(&error).to_string(), "report this")])
+    findings.unwrap_or_else(|error| vec![Finding::bad("librbd", error.to_string(), "report this")])
 }
 
 fn look(client: &Librbd, image: Option<&str>, findings: &mut Vec<Finding>) -> Result<(), Finding> {

@@ -17,6 +17,7 @@ mod ownership;
 mod progress;
 mod snapshots;
 mod sys;
+mod threads;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ use block::{
     store::{Finding, ImageInfo, ImageRef, OpenOptions, Progress, Snapshot},
 };
 use time::OffsetDateTime;
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     access::Access,
@@ -40,6 +41,7 @@ use image::Image;
 use ownership::{Claim, Record};
 use progress::{Report, with_progress};
 use snapshots::Making;
+use threads::{Thread, spawn};
 
 /// Images of a pool, managed and opened through librbd.
 #[derive(Clone)]
@@ -70,14 +72,18 @@ impl Librbd {
         work: impl FnOnce(&Self, &Arc<Pool>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let client = self.clone();
-        let thread = spawn_blocking(move || {
+        let thread = spawn(move || {
             let pool = client.connect(Purpose::Manage)?;
             work(&client, &pool)
         });
-        // Every step ends in time by itself; this is for the steps of librbd that do not.
+        self.in_time(thread).await
+    }
+
+    /// Every step ends in time by itself; this is for the steps of librbd that do not.
+    async fn in_time<T>(&self, thread: Thread<T>) -> Result<T> {
         let limit = self.config.deadline() * 4;
         match timeout(limit, thread).await {
-            Ok(ended) => ended.unwrap_or_else(|error| Err(failed(&error))),
+            Ok(ended) => ended,
             Err(_) => Err(RbdError::unreachable(
                 format!("pool {}", self.place()),
                 format!("the cluster did not finish this within {limit:?}; it may do so yet"),
@@ -93,13 +99,12 @@ impl Librbd {
     ) -> Result<T> {
         let client = self.clone();
         let start = |report: Report| {
-            spawn_blocking(move || {
+            spawn(move || {
                 let pool = client.connect(Purpose::Manage)?;
                 work(&client, &pool, &report)
             })
         };
-        let ended = with_progress(progress, start).await;
-        ended.unwrap_or_else(|error| Err(failed(&error)))
+        with_progress(progress, start).await
     }
 
     fn claim(&self, take_over: bool) -> Claim {
@@ -120,14 +125,14 @@ impl Librbd {
 
     pub(crate) async fn pools(&self) -> Result<Vec<String>> {
         let client = self.clone();
-        let thread = spawn_blocking(move || {
+        let thread = spawn(move || {
             let cluster = Cluster::connect(&client.access, Purpose::Manage(client.config.deadline()))?;
             let mut pools = cluster.pools()?;
             pools.retain(|name| !name.starts_with('.'));
             pools.sort();
             Ok(pools)
         });
-        thread.await.unwrap_or_else(|error| Err(failed(&error)))
+        self.in_time(thread).await
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<ImageInfo>> {
@@ -300,7 +305,7 @@ impl Librbd {
         })
         .await?;
         let client = self.clone();
-        let thread = spawn_blocking(move || {
+        let thread = spawn(move || {
             let pool = client.connect(Purpose::Serve)?;
             let concurrency = client.config.concurrency;
             if image.snapshot.is_some() || options.read_only {
@@ -310,7 +315,8 @@ impl Librbd {
             let owned = ownership::own(&pool, &image.image, &client.claim(options.take_over))?;
             RbdDisk::owner(&name, owned, concurrency)
         });
-        let disk = thread.await.unwrap_or_else(|error| Err(failed(&error)))?;
+        // What is opened later than that is dropped, and closed by it.
+        let disk = self.in_time(thread).await?;
         Ok(Arc::new(disk.keep()))
     }
 
@@ -325,10 +331,6 @@ impl Librbd {
     pub(crate) async fn diagnose(&self, image: Option<&str>) -> Vec<Finding> {
         diagnose::diagnose(self, image).await
     }
-}
-
-fn failed(error: &tokio::task::JoinError) -> RbdError {
-    RbdError::invalid("librbd", format!("a thread failed: {error}"))
 }
 
 /// A name for a snapshot that was given none.

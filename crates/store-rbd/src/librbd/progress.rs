@@ -3,9 +3,9 @@
 use std::ffi::{c_int, c_void};
 
 use block::store::Progress;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 
-use super::sys;
+use super::{sys, threads::Thread};
 use crate::error::Result;
 
 /// Done and all, as librbd counts (objects or bytes).
@@ -36,8 +36,8 @@ extern "C" fn reported(done: u64, all: u64, argument: *mut c_void) -> c_int {
 /// Runs `work` on a thread and passes its progress on.
 pub(super) async fn with_progress<T: Send + 'static>(
     progress: Progress<'_>,
-    start: impl FnOnce(Report) -> JoinHandle<Result<T>>,
-) -> Result<Result<T>, tokio::task::JoinError> {
+    start: impl FnOnce(Report) -> Thread<T>,
+) -> Result<T> {
     let (sender, mut done) = watch::channel((0, 0));
     let mut thread = start(Report(sender));
     loop {
@@ -45,7 +45,7 @@ pub(super) async fn with_progress<T: Send + 'static>(
             ended = &mut thread => {
                 // librbd reports what it begins with, not what it has finished.
                 let (_, all) = *done.borrow();
-                if all > 0 && matches!(ended, Ok(Ok(_))) {
+                if all > 0 && ended.is_ok() {
                     progress(all, all);
                 }
                 return ended;

@@ -18,7 +18,7 @@ use block::{
 };
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
-    task::{JoinHandle, spawn_blocking},
+    task::JoinHandle,
     time::timeout,
 };
 use tracing::{error, info, warn};
@@ -27,6 +27,7 @@ use super::{
     closing,
     image::{Image, Share},
     ownership::{self, Owned},
+    threads::spawn,
 };
 use crate::{
     config::check_size,
@@ -153,7 +154,7 @@ impl Inner {
         work: impl FnOnce(&Image) -> crate::error::Result<T> + Send + 'static,
     ) -> Result<T> {
         let inner = self.clone();
-        let thread = spawn_blocking(move || {
+        let thread = spawn(move || {
             let result = match inner.image.using() {
                 Some(_open) => work(&inner.image),
                 None => Err(RbdError::from_errno(&inner.name, doing, EBLOCKLISTED)),
@@ -161,10 +162,7 @@ impl Inner {
             drop(held);
             result
         });
-        match thread.await {
-            Ok(result) => result.map_err(|error| self.lost(error)),
-            Err(error) => Err(BlockError::io(&self.name, format!("{doing} failed: {error}"))),
-        }
+        thread.await.map_err(|error| self.lost(error))
     }
 
     async fn close(self: Arc<Self>) -> Result<()> {
@@ -186,7 +184,7 @@ impl Inner {
             },
         };
         let inner = self.clone();
-        let thread = spawn_blocking(move || {
+        let thread = spawn(move || {
             let result = match (&inner.mode, inner.monitor.fence()) {
                 (Mode::Owner { generation, .. }, None) => ownership::give_up(&inner.image, *generation),
                 _ => inner.image.close(),
@@ -194,10 +192,7 @@ impl Inner {
             drop(all);
             result
         });
-        let result = match thread.await {
-            Ok(result) => result,
-            Err(error) => return Err(BlockError::io(&self.name, format!("closing failed: {error}"))),
-        };
+        let result = thread.await;
         let fence = self.monitor.fence();
         self.monitor.closed();
         info!(disk = %self.name, "closed");
