@@ -163,6 +163,12 @@ const pictures: Picture[] = [
   },
   { name: 'device-password', scene: 'busy', place: 'device/password' },
   {
+    name: 'device-sessions',
+    scene: 'busy',
+    place: 'device/sessions',
+    before: (page) => page.locator('main li').first().waitFor(),
+  },
+  {
     name: 'device-tokens',
     scene: 'busy',
     place: 'device/tokens',

@@ -52,7 +52,10 @@ mod tests {
     #[test]
     fn a_key_is_found_wherever_it_is() {
         let key = key(7);
-        assert_eq!(line(&format!("[global]\nfsid = x\n[client.tv]\n\tkey = {key}\n")), Some(4));
+        assert_eq!(
+            line(&format!("[global]\nfsid = x\n[client.tv]\n\tkey = {key}\n")),
+            Some(4)
+        );
         assert_eq!(line("[client.tv]\nkey = not-even-a-key\n"), Some(2));
         assert_eq!(line(&format!("[global]\n# key = {key}\n")), Some(2));
         assert_eq!(line(&format!("[global]\nnote=\"{key}\"\n")), Some(2));
@@ -71,6 +74,9 @@ mod tests {
         let key = key(7);
         let error = CephConf::parse_shown(&format!("[client.tv]\nkey = {key}\n")).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("line 2 ") && text.contains("keyring") && !text.contains(&key), "{text}");
+        assert!(
+            text.starts_with("line 2 ") && text.contains("keyring") && !text.contains(&key),
+            "{text}"
+        );
     }
 }

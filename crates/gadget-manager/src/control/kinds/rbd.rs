@@ -111,7 +111,9 @@ impl Kind for Rbd {
     fn check(&self, filled: &mut Filled<'_>) -> Result<(), Problem> {
         if let Some(Err(error)) = filled.text("conf").map(CephConf::parse_shown) {
             let remedy = match error {
-                ConfError::Secret(_) => "take that line out, and paste it into the field \"Keyring\" under a line [client.NAME]",
+                ConfError::Secret(_) => {
+                    "take that line out, and paste it into the field \"Keyring\" under a line [client.NAME]"
+                }
                 _ => "paste the whole file",
             };
             return Err(filled.wrong("conf", error.to_string()).remedy(remedy));

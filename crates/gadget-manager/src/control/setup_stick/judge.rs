@@ -238,7 +238,10 @@ mod tests {
                 "gadget-manager.toml",
                 "[[store]]\nname = \"home\"\ntype = \"rbd\"\npool = \"sticks\"\n",
             ),
-            ceph_conf: text("ceph.conf", "[global]\nmon_host = 192.0.2.7\n[client.stick]\nkey = planted\n"),
+            ceph_conf: text(
+                "ceph.conf",
+                "[global]\nmon_host = 192.0.2.7\n[client.stick]\nkey = planted\n",
+            ),
             ..Dropped::default()
         };
         let (name, why) = join(&dropped).unwrap_err();
