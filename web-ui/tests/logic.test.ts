@@ -49,7 +49,7 @@ test('a problem newer than this page is a fault', () => {
 
 test('what is wrong with a field stands at the field only', () => {
   const problem = { code: 'invalid' as const, detail: 'not a name', remedy: 'use letters', field: '/name' };
-  expect(wrongAt(problem, '/name')).toBe('not a name. use letters');
+  expect(wrongAt(problem, '/name')).toBe('not a name; use letters');
   expect(wrongAt(problem, '/size')).toBeUndefined();
   expect(wrongAt(undefined, '/size')).toBeUndefined();
 });
