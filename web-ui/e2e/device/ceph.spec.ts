@@ -40,7 +40,7 @@ test('from a new device to a formatted stick in a cluster', async ({ page, real,
   await phone.chooseNewImage(page, 'films');
   await expect(page.getByText('100 MB')).toBeVisible();
   await phone.makeStick(page);
-  await expect(page.getByText('Your stick is ready')).toBeVisible();
+  await phone.expectDone(page);
 
   expect(ceph.tool('rbd', 'ls', ceph.pool).split('\n')).toContain('films');
   expect(ceph.tool('rbd', 'info', `${ceph.pool}/films`)).toMatch(/size 9\d(\.\d+)? MiB/);

@@ -37,7 +37,7 @@ test('the device loses the cloud in the middle, and says so until it is back', a
   await phone.keepStore(page);
   await phone.chooseNewImage(page, 'films');
   await phone.makeStick(page);
-  await expect(page.getByText('Your stick is ready')).toBeVisible();
+  await phone.expectDone(page);
   await page.goto(`${real.home}/#/disks/films`);
   await expect(page.getByText('Online')).toBeVisible();
 });

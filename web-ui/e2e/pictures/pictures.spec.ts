@@ -1,6 +1,6 @@
 /**
  * Takes pictures of the screens for docs/pictures, before the device in memory. Those of the set-up are taken before a real
- * device (e2e/device/setup.spec.ts).
+ * device (e2e/device/setup.spec.ts), but for its end, which wants a USB side.
  *
  * PICTURES names another folder, PICTURES_ALL=1 takes each screen in every dress: for looking at them.
  */
@@ -43,6 +43,16 @@ const pictures: Picture[] = [
     },
   },
   { name: 'setup-store', scene: 'claimed', place: 'setup/store', before: async (page) => fillStore(page) },
+  {
+    name: 'setup-done',
+    scene: 'busy',
+    place: 'setup/done',
+    before: async (page) => {
+      await page.evaluate(() => sessionStorage.setItem('cloud-stick.setup', '{"disk":"films"}'));
+      await page.reload();
+      await page.locator('h2').waitFor();
+    },
+  },
   {
     name: 'home',
     scene: 'busy',
@@ -168,6 +178,8 @@ const everyDress = ['home', 'disks', 'setup-store'];
 for (const dress of dresses) {
   for (const picture of pictures) {
     if (!all && dress.key !== 'phone-light' && !everyDress.includes(picture.name)) continue;
+    // That one is taken before a real device.
+    if (!all && dress.key === 'phone-light' && picture.name === 'setup-store') continue;
     test(`${picture.name} ${dress.key}`, async ({ browser, baseURL }) => {
       const context = await browser.newContext({
         viewport: { width: dress.width, height: dress.width < 500 ? 740 : 860 },

@@ -218,6 +218,7 @@ export const de: Catalogue = {
     },
     done: {
       ready: 'Dein Stick ist bereit',
+      made: 'Dein Stick ist angelegt, aber noch sieht ihn kein TV',
       plug: 'Steck das Gerät in den TV, die Stereoanlage oder den PC.',
       plugged: 'Es ist verbunden. Viel Spaß!',
       home: 'Zur Seite des Sticks',

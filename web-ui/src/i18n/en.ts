@@ -290,6 +290,7 @@ export const en = {
     },
     done: {
       ready: 'Your stick is ready',
+      made: 'Your stick is made, but no TV can see it yet',
       plug: 'Plug the device into the TV, stereo or PC.',
       plugged: 'It is connected. Have fun!',
       home: 'Go to the page of the stick',
