@@ -4,7 +4,6 @@
 use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use reqwest::Method;
-use serde_json::json;
 use testkit::process::Process;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
