@@ -1,6 +1,6 @@
 //! How to reach the cluster and who we are there: what remains of configuration, conf file and keyring.
 
-use crate::{conf::Monitors, secret::Secret};
+use crate::{Secret, conf::Monitors};
 
 /// Everything a client needs to connect.
 #[derive(Debug, Clone)]
