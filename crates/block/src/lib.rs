@@ -8,6 +8,7 @@
 //! Every implementation is held to the same behaviour by the `conformance` suite, which the feature of that name brings,
 //! together with a layer that injects faults.
 
+mod closing;
 mod device;
 mod error;
 mod memory;
@@ -22,6 +23,7 @@ pub mod layers;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use closing::Closing;
 pub use device::{BlockDevice, Disk, WriteFlags, ZeroFlags};
 pub use error::{BlockError, Result};
 pub use memory::MemoryDevice;
