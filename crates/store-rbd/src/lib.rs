@@ -21,6 +21,7 @@ mod librbd;
 #[path = "librbd_absent.rs"]
 mod librbd;
 mod monitor;
+mod state;
 mod store;
 
 pub use access::Access;
