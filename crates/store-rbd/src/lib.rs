@@ -20,7 +20,6 @@ mod librbd;
 #[cfg(not(feature = "librbd"))]
 #[path = "librbd_absent.rs"]
 mod librbd;
-mod monitor;
 mod state;
 mod store;
 

@@ -5,11 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use block::{BlockError, Closing, Operation, Properties, RangeGuard, RangeLock, Result};
+use block::{BlockError, Closing, Monitor, Operation, Properties, RangeGuard, RangeLock, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{error, info, warn};
 
-use crate::{error::RbdError, monitor::Monitor};
+use crate::error::RbdError;
 
 /// What a request under way holds, until the client is done with it.
 pub(crate) type Held = (Option<RangeGuard>, OwnedSemaphorePermit);

@@ -15,8 +15,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use block::{
-    BlockDevice, BlockError, Closing, Extent, ExtentKind, Features, Health, Operation, Payload, Properties, RangeLock,
-    Result, Status, WriteFlags, ZeroFlags,
+    BlockDevice, BlockError, Closing, Extent, ExtentKind, Features, Operation, Payload, Properties, RangeLock, Result,
+    Status, WriteFlags, ZeroFlags,
 };
 use tokio::{
     sync::watch,
@@ -97,7 +97,7 @@ impl Inner {
 
     async fn close(&self) -> Result<()> {
         let Mode::Owner { ownership, .. } = &self.mode else {
-            self.monitor.set_final(Health::Closed);
+            self.monitor.closed();
             return Ok(());
         };
         let deadline = self.blob.client().deadline();
@@ -106,7 +106,7 @@ impl Inner {
         let state = ownership.check(Instant::now()).await;
         ownership.release();
         let released = self.blob.release_lease(ownership.lease()).await;
-        self.monitor.set_final(Health::Closed);
+        self.monitor.closed();
         info!(disk = %self.name, "closed");
         match (state, released) {
             (Err(fenced @ BlockError::Fenced { .. }), _) => Err(fenced),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use block::{BlockError, Health};
+use block::BlockError;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -134,7 +134,7 @@ impl Ownership {
         });
         if news {
             error!(disk = %self.disk, %error, "fenced");
-            monitor.set_final(Health::Fenced { error });
+            monitor.fenced(error);
         }
     }
 
@@ -153,7 +153,7 @@ impl Ownership {
                     *state = State::Lost(error.clone());
                 }
             });
-            monitor.set_final(Health::Fenced { error });
+            monitor.fenced(error);
         }
     }
 
