@@ -38,7 +38,7 @@ report_says() {
 step "the TV sees a page with the address and the claim code"
 mount_setup
 read_me=$(tv cat "/mnt/tv/READ ME.txt")
-code=$(stick sed -n 's/.*"claim_code": *"\([^"]*\)".*/\1/p' /var/lib/cloud-stick/web/access.json)
+code=$(stick_claim_code)
 expect "there is a code" test -n "$code"
 expect_match "the code is on the stick" "$read_me" "$code"
 expect_match "the address is on the stick" "$read_me" 'http://10\.0\.2\.15:8080/'

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh; what the
-# stick's configuration says: configuration.sh.
+# stick's configuration says: configuration.sh; a phone in the same network: phone.sh.
 
 # shellcheck source=vm.sh
 . "$RIG/lib/vm.sh"
@@ -8,6 +8,8 @@
 . "$RIG/lib/servers.sh"
 # shellcheck source=configuration.sh
 . "$RIG/lib/configuration.sh"
+# shellcheck source=phone.sh
+. "$RIG/lib/phone.sh"
 
 # step WHAT: a heading in the scenario's output and in its timeline.
 step() {
