@@ -19,7 +19,7 @@ phone_refused() {
 }
 
 # phone_waits: until the page's server answers.
-phone_waits() { wait_until 60 "the page to be open" curl -s --max-time 10 -o "$WORK/answer" "http://127.0.0.1:$PAGE_PORT/api/v1/access"; }
+phone_waits() { wait_until 60 "the page to be open" curl -s --max-time 10 -o "$WORK/answer" "http://127.0.0.1:$PAGE_PORT/api/v1/hello"; }
 
 # stick_claim_code: prints the claim code, as who has the stick's card finds it.
 stick_claim_code() { stick sed -n 's/.*"claim_code": *"\([^"]*\)".*/\1/p' /var/lib/cloud-stick/web/access.json; }

@@ -107,7 +107,9 @@ impl Daemon {
             .gadget
             .as_ref()
             .map(|gadget| usb::shape(&self.loaded.config, gadget));
-        let pulled = self.usb.take_if(|_| old_shape != new_shape && self.setup.is_none());
+        let pulled = self
+            .usb
+            .take_if(|_| old_shape != new_shape && !matches!(self.setup, Some((super::Place::Instead, _))));
         let replugged = pulled.is_some();
         if let Some(usb) = pulled {
             usb.stop().await;

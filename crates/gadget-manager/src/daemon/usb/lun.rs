@@ -28,6 +28,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Of a LUN that nothing belongs in.
+    pub(crate) fn empty() -> Self {
+        Self {
+            name: None,
+            state: None,
+            read_only: true,
+            removable: true,
+            ejected: None,
+        }
+    }
+
     /// The medium that should be in it now.
     pub(super) fn wanted(&mut self) -> Option<Arc<Medium>> {
         self.state
