@@ -93,7 +93,7 @@ fn a_claimed_device_without_a_network() {
         device_name: "Living room",
         addresses: &[],
         claim_code: None,
-        takes_files: true,
+        takes_files: false,
         wifi: None,
         version: "0.1.0",
         last_log: None,
