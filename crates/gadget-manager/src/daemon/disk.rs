@@ -25,7 +25,9 @@ use crate::{
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long the store has to take note that the disk is closed, once everything is written: ownership that is not given up
 /// runs out by itself, and who stops the daemon does not wait for a store that is gone.
-const CLOSING: Duration = Duration::from_secs(8);
+const CLOSING: Duration = Duration::from_secs(5);
+/// How long a last flush may take when the store is known to be gone.
+const LAST_FLUSH: Duration = Duration::from_secs(4);
 /// How long LUNs have to let go of a kernel device: longer than any request under way takes.
 const RETURN_TIME: Duration = Duration::from_secs(35);
 
@@ -211,7 +213,7 @@ impl Worker {
     async fn close(&self, stack: &Stack) -> Result<(), BlockError> {
         // Something may hang on this: it has all the time of a request, unless the store is known to be gone.
         let gone = matches!(stack.disk.status().borrow().health, Health::Unreachable { .. });
-        let patience = if gone { CLOSING / 2 } else { self.config.deadline() };
+        let patience = if gone { LAST_FLUSH } else { self.config.deadline() };
         let flushed = tokio::time::timeout(patience, stack.disk.flush()).await;
         let flushed = flushed.unwrap_or_else(|_| Err(self.silent(patience)));
         // Another owner has it: there is nothing to be given up.
@@ -219,9 +221,8 @@ impl Worker {
             Err(BlockError::Fenced { .. }) => Ok(()),
             other => other,
         };
-        let patience = if flushed.is_err() { CLOSING / 2 } else { CLOSING };
-        let closed = tokio::time::timeout(patience, stack.close()).await;
-        flushed.and(closed.unwrap_or_else(|_| Err(self.silent(patience))))
+        let closed = tokio::time::timeout(CLOSING, stack.close()).await;
+        flushed.and(closed.unwrap_or_else(|_| Err(self.silent(CLOSING))))
     }
 
     fn silent(&self, patience: Duration) -> BlockError {
