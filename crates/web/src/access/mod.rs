@@ -146,14 +146,15 @@ struct Waits {
 }
 
 impl Access {
-    /// Reads `access.json` in a folder, or makes it with a new claim code. With a damaged one nobody gets in but the
+    /// Reads `access.json` in a folder, or makes it: with the claim code in the file `claim-code` beside it, where whoever
+    /// wrote the device's card may have put one, or a new one. With a damaged `access.json` nobody gets in but the
     /// command line on the machine, which can reset it.
     pub fn open(folder: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
         let path = folder.join(FILE);
         let record = match Record::load(&path) {
             Ok(Some(record)) => record,
             Ok(None) => {
-                let record = Record::unclaimed()?;
+                let record = Record::first(&folder.join("claim-code"))?;
                 record.save(&path).map_err(|source| OpenError::File {
                     path: path.clone(),
                     source,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
@@ -14,6 +14,9 @@ use super::{
     code,
     random::{self, Hash, NoRandom},
 };
+
+/// A file with a code in it has a line of 9 letters; what is longer than this is none.
+const LONGEST_GIVEN: u64 = 100;
 
 /// Everything that is kept. The only secret in it that opens anything is the claim code, and only as long as nobody owns the
 /// device: passwords, sessions and tokens are there as hashes.
@@ -70,12 +73,29 @@ pub(super) struct TokenRecord {
 impl Record {
     const VERSION: u32 = 1;
 
-    /// Of a device that has no owner.
+    /// Of a device that has no owner, with a new code.
     pub(super) fn unclaimed() -> Result<Self, NoRandom> {
-        Ok(Self {
-            claim_code: Some(code::generate()?),
+        Ok(Self::with_code(code::generate()?))
+    }
+
+    /// Of a device at its first start. Its code is in the file if there is one: then whoever wrote the card knows it.
+    pub(super) fn first(given: &Path) -> Result<Self, NoRandom> {
+        match fs::File::open(given).and_then(|file| io::read_to_string(file.take(LONGEST_GIVEN))) {
+            Ok(text) => match code::read(&text) {
+                Some(code) => return Ok(Self::with_code(code)),
+                None => tracing::warn!(path = %given.display(), "this is no claim code; the device makes its own"),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(path = %given.display(), %error, "the device makes its own claim code"),
+        }
+        Self::unclaimed()
+    }
+
+    fn with_code(code: String) -> Self {
+        Self {
+            claim_code: Some(code),
             ..Self::locked()
-        })
+        }
     }
 
     /// Of a device that nobody gets into.
@@ -166,6 +186,18 @@ mod tests {
         record.save(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Record::load(&path).unwrap().unwrap().claim_code, record.claim_code);
+    }
+
+    #[test]
+    fn the_first_code_is_the_cards_if_that_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = folder.path().join("claim-code");
+        let first = || Record::first(&given).unwrap().claim_code.unwrap();
+        assert_ne!(first(), first(), "no file");
+        fs::write(&given, "k7wm-3xqa\r\n").unwrap();
+        assert_eq!(first(), "K7WM-3XQA");
+        fs::write(&given, [0xff; 200]).unwrap();
+        assert_ne!(first(), first(), "not even a text");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 CARD_FOLDER=/run/card
 TAKEN=/etc/cloud-stick
+STATE=/var/lib/cloud-stick
 
 take_from_card() {
     mkdir -p "$CARD_FOLDER"
@@ -12,8 +13,9 @@ take_from_card() {
     fsck.fat -a "$CARD_CONFIGURATION" >/run/log/fsck.fat 2>&1
     mount -t vfat -o noatime,nosuid,nodev,noexec,umask=077,flush "$CARD_CONFIGURATION" "$CARD_FOLDER" || return
     [ ! -e "$CARD_FOLDER/gadget-manager.toml" ] || take_configuration
-    take_once claim-code.txt claim-code
-    take_once access-point.txt access-point
+    give_claim_code
+    take_once claim-code.txt web claim-code
+    take_once access-point.txt . access-point
     take_ssh_keys
     umount "$CARD_FOLDER"
 }
@@ -43,11 +45,21 @@ install_configuration() {
     rm -f "$CARD_FOLDER/secrets.toml" "$CARD_FOLDER/gadget-manager.toml" "$CARD_FOLDER/gadget-manager.error.txt"
 }
 
-# take_once CARD-FILE NAME: what scripts/flash gave this card alone, for the daemon, as long as it has nothing of the kind. It
-# stays on the card for whoever holds that.
+# give_claim_code: a card that was not written by scripts/flash gets a code at the device's first start, for who holds the card.
+give_claim_code() {
+    file=$CARD_FOLDER/claim-code.txt
+    if [ -e "$STATE/web/access.json" ] || [ -e "$file" ]; then return; fi
+    # Those of crates/web/src/access/code.rs.
+    letters=$(head -c 4096 /dev/urandom | LC_ALL=C tr -dc 23456789ABCDEFGHJKMNPQRSTVWXYZ | head -c 8)
+    printf '%s-%s\r\n' "${letters%????}" "${letters#????}" >"$file.new" && sync "$file.new" && mv "$file.new" "$file"
+}
+
+# take_once CARD-FILE FOLDER NAME: what this card alone has, for the daemon, as long as it has nothing of the kind. It stays
+# on the card for whoever holds that.
 take_once() {
-    kept=/var/lib/cloud-stick/$2
+    kept=$STATE/$2/$3
     if [ -e "$kept" ] || [ ! -e "$CARD_FOLDER/$1" ]; then return; fi
+    [ -d "$STATE/$2" ] || mkdir -m 700 "$STATE/$2"
     (umask 077 && head -c 200 "$CARD_FOLDER/$1" | tr -d '\r' >"$kept.new") && sync "$kept.new" && mv "$kept.new" "$kept"
 }
 
