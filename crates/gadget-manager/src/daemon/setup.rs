@@ -72,3 +72,24 @@ fn setup_lun(read_only: bool) -> LunConfig {
         ..LunConfig::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_behind_the_disks_of_a_device_without_an_owner_that_has_a_page() {
+        let state = tempfile::tempdir().unwrap();
+        let room = |web: &str, luns: usize| {
+            let luns = "[[gadget.lun]]\n".repeat(luns);
+            let text = format!("state_dir = \"{}\"\n{web}\n[gadget]\n{luns}", state.path().display());
+            has_room(&crate::config::parse(&text).unwrap())
+        };
+        assert!(room("[web]", 1) && room("[web]", 7));
+        assert!(!room("[web]", 8), "hosts know eight");
+        assert!(!room("", 1), "no page");
+        std::fs::create_dir(state.path().join("web")).unwrap();
+        std::fs::write(state.path().join("web/access.json"), "{").unwrap();
+        assert!(!room("[web]", 1), "locked");
+    }
+}
