@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh; what the
-# stick's configuration says: configuration.sh. Files and what must become of them: trees.sh.
+# stick's configuration says: configuration.sh. Files and what must become of them: trees.sh. A phone in the same network: phone.sh.
 
 # shellcheck source=vm.sh
 . "$RIG/lib/vm.sh"
@@ -10,6 +10,8 @@
 . "$RIG/lib/configuration.sh"
 # shellcheck source=trees.sh
 . "$RIG/lib/trees.sh"
+# shellcheck source=phone.sh
+. "$RIG/lib/phone.sh"
 
 # step WHAT: a heading in the scenario's output and in its timeline.
 step() {
