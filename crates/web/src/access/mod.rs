@@ -5,6 +5,7 @@
 //! may do everything: who can open its socket is root. All that is kept is in one file; a damaged one locks the device.
 
 mod attempts;
+mod browser;
 mod caller;
 mod claim;
 mod clock;
@@ -15,6 +16,7 @@ mod peer;
 mod random;
 mod record;
 mod session;
+mod sessions;
 mod sign_in;
 mod token;
 mod tokens;
@@ -31,6 +33,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use attempts::Patience;
+pub(crate) use browser::Visitor;
 pub(crate) use caller::{Caller, Identity, Local, Owner};
 pub(crate) use clock::earliest;
 pub use clock::{Clock, SystemClock};
