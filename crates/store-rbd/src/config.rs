@@ -12,12 +12,12 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
+    Secret,
     access::Access,
     conf::{self, CephConf, ClientConf, Monitors, ini::MAX_LENGTH},
     error::{RbdError, Result},
     features::Features,
     keyring::{self, Keyring},
-    secret::Secret,
 };
 
 /// Where Ceph's own tools look for the conf file.

@@ -49,6 +49,9 @@ use attempts::{Gate, Peers};
 use random::Hash;
 use record::Record;
 
+/// What is kept, in its folder.
+const FILE: &str = "access.json";
+
 /// How access is to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -93,6 +96,15 @@ impl Default for Settings {
             },
             button: Duration::from_secs(300),
         }
+    }
+}
+
+/// Whether the device has an owner, or is locked, as the file in a folder has it: for who cannot wait until the page is open.
+#[must_use]
+pub fn is_claimed(folder: &Path) -> bool {
+    match Record::load(&folder.join(FILE)) {
+        Ok(record) => record.is_some_and(|record| record.claim_code.is_none()),
+        Err(_) => true,
     }
 }
 
@@ -141,7 +153,7 @@ impl Access {
     /// wrote the device's card may have put one, or a new one. With a damaged `access.json` nobody gets in but the
     /// command line on the machine, which can reset it.
     pub fn open(folder: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
-        let path = folder.join("access.json");
+        let path = folder.join(FILE);
         let record = match Record::load(&path) {
             Ok(Some(record)) => record,
             Ok(None) => {

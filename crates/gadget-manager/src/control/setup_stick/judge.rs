@@ -72,6 +72,12 @@ pub(super) async fn take(control: &Control, dropped: &Dropped) -> (Report, bool)
     }
 }
 
+/// Uses nothing of what was dropped: the device has an owner.
+pub(super) fn refuse(dropped: &Dropped) -> Report {
+    let summary = "Nothing was changed: this device has an owner, who sets it up on its page.";
+    all(dropped, Outcome::Refused, summary, "")
+}
+
 /// What is wrong with a configuration by itself, with lines.
 fn check(text: &str) -> Result<(), Vec<config::Problem>> {
     let config = config::parse(text)?;
