@@ -32,12 +32,13 @@ card_options() {
 }
 
 # board_start: switches it on; returns at once. Sets VM_PID (wait_until tells of its end). BOARD_CLOCK is when it
-# believes to be, if not now.
+# believes to be, if not now. BOARD_FORWARD=PORT-:80 gives its page a port here.
 board_start() {
-    local network=(-nic user) pipe
+    local network=user pipe
     VM=$WORK/board
     mkdir -p "$VM"
-    [[ $BOARD_MACHINE != bpim2u ]] || network=(-nic 'user,model=gmac')
+    [[ $BOARD_MACHINE != bpim2u ]] || network+=,model=gmac
+    [[ -z ${BOARD_FORWARD:-} ]] || network+=,hostfwd=tcp:127.0.0.1:$BOARD_FORWARD
     for pipe in in out; do rm -f "$VM/console.$pipe" && mkfifo "$VM/console.$pipe"; done
     : >"$VM/console.log"
     # Held open for writing here, so that the reader does not end before QEMU has begun.
@@ -46,7 +47,7 @@ board_start() {
     BOARD_READER=$!
     VM_BEGIN=$EPOCHREALTIME
     setpriv --pdeathsig KILL -- qemu-system-arm -machine "$BOARD_MACHINE" -nodefaults -no-reboot -display none \
-        -drive "file=$CARD,if=sd,format=raw" "${network[@]}" -rtc "base=${BOARD_CLOCK:-utc}" \
+        -drive "file=$CARD,if=sd,format=raw" -nic "$network" -rtc "base=${BOARD_CLOCK:-utc}" \
         -chardev "pipe,id=console,path=$VM/console" -serial chardev:console \
         </dev/null >"$VM/qemu.log" 2>&1 &
     VM_PID=$!

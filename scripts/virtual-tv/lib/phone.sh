@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # The words of a scenario that act as a phone in the same network: this machine asks the page's server what the page asks it.
 # The guest needs VM_PORTS=$PAGE_PORT, and its configuration [web] with http = ["0.0.0.0:$PAGE_PORT"], https = [] and
-# allowed_hosts = ["127.0.0.1"].
+# allowed_hosts = ["127.0.0.1"]; or PHONE_HOST is an address of its own.
 
 # phone METHOD PATH [BODY]: a request of the page; prints the answer, and fails if it is a refusal.
 phone() {
     curl -sS --fail-with-body --max-time 120 -X "$1" -b "$WORK/cookies" -c "$WORK/cookies" -H "x-csrf-token: ${PHONE_CSRF:-}" \
-        -H 'content-type: application/json' ${3+-d "$3"} "http://127.0.0.1:$PAGE_PORT/api/v1$2"
+        ${PHONE_HOST:+-H "Host: $PHONE_HOST"} -H 'content-type: application/json' ${3+-d "$3"} "http://127.0.0.1:$PAGE_PORT/api/v1$2"
 }
 
 # phone_refused CODE METHOD PATH [BODY]: the request is refused with this code of the API; prints the answer.
