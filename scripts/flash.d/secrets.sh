@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What one card has and no other: its claim code and its access point. They are on its FAT partition, where whoever holds the
-# card can read them, and in this terminal; nowhere else. (Files, since arguments of programs can be read by others.)
+# What one card has and no other: its claim code. It is on its FAT partition, where whoever holds the card can read it, and in
+# this terminal; nowhere else. (A file, since arguments of programs can be read by others.)
 
 # Letters that are not taken for one another: those of the daemon's own codes (crates/web/src/access/code.rs).
 LETTERS=23456789ABCDEFGHJKMNPQRSTVWXYZ
@@ -16,25 +16,14 @@ secrets_make() {
     local code
     code=$(letters 8)
     CLAIM_CODE=${code:0:4}-${code:4}
-    ACCESS_POINT=CloudStick-$(letters 4)
-    ACCESS_KEY=$(letters 12)
 }
 
 # card_put TARGET FILE NAME: a file on the FAT partition.
 card_put() { mcopy -o -i "$1@@$((CONFIGURATION_START * 512))" "$2" "::$3"; }
 
-secrets_put() {
-    card_put "$1" <(echo "$CLAIM_CODE") claim-code.txt
-    card_put "$1" <(printf 'name=%s\nkey=%s\n' "$ACCESS_POINT" "$ACCESS_KEY") access-point.txt
-}
+secrets_put() { card_put "$1" <(echo "$CLAIM_CODE") claim-code.txt; }
 
 secrets_show() {
-    printf '\nClaim code:    %s\nAccess point:  %s\nIts key:       %s\n' "$CLAIM_CODE" "$ACCESS_POINT" "$ACCESS_KEY"
-    printf 'They are on the card too (claim-code.txt, access-point.txt).\n'
-    if command -v qrencode >/dev/null; then
-        printf '\nFor a phone, the access point:\n'
-        qrencode -t ANSIUTF8 <<<"WIFI:T:WPA;S:$ACCESS_POINT;P:$ACCESS_KEY;;"
-    else
-        printf '(With qrencode installed there would be a QR code here.)\n'
-    fi
+    printf '\nClaim code:    %s\n' "$CLAIM_CODE"
+    printf 'It is on the card too (claim-code.txt).\n'
 }

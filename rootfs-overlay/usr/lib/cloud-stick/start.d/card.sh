@@ -14,8 +14,7 @@ take_from_card() {
     mount -t vfat -o noatime,nosuid,nodev,noexec,umask=077,flush "$CARD_CONFIGURATION" "$CARD_FOLDER" || return
     [ ! -e "$CARD_FOLDER/gadget-manager.toml" ] || take_configuration
     give_claim_code
-    take_once claim-code.txt web claim-code
-    take_once access-point.txt . access-point
+    take_claim_code
     take_ssh_keys
     umount "$CARD_FOLDER"
 }
@@ -54,13 +53,12 @@ give_claim_code() {
     printf '%s-%s\r\n' "${letters%????}" "${letters#????}" >"$file.new" && sync "$file.new" && mv "$file.new" "$file"
 }
 
-# take_once CARD-FILE FOLDER NAME: what this card alone has, for the daemon, as long as it has nothing of the kind. It stays
-# on the card for whoever holds that.
-take_once() {
-    kept=$STATE/$2/$3
-    if [ -e "$kept" ] || [ ! -e "$CARD_FOLDER/$1" ]; then return; fi
-    [ -d "$STATE/$2" ] || mkdir -m 700 "$STATE/$2"
-    (umask 077 && head -c 200 "$CARD_FOLDER/$1" | tr -d '\r' >"$kept.new") && sync "$kept.new" && mv "$kept.new" "$kept"
+# take_claim_code: the card's code is the daemon's first one. It stays on the card for whoever holds that.
+take_claim_code() {
+    kept=$STATE/web/claim-code
+    if [ -e "$kept" ] || [ ! -e "$CARD_FOLDER/claim-code.txt" ]; then return; fi
+    [ -d "$STATE/web" ] || mkdir -m 700 "$STATE/web"
+    (umask 077 && head -c 200 "$CARD_FOLDER/claim-code.txt" | tr -d '\r' >"$kept.new") && sync "$kept.new" && mv "$kept.new" "$kept"
 }
 
 # SSH is on exactly as long as there is a key on the card.
