@@ -22,7 +22,6 @@ pub(crate) struct Draft {
     secrets: DocumentMut,
 }
 
-#[allow(dead_code, reason = "for the setup stick")]
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::Invalid, detail)
 }
@@ -86,7 +85,6 @@ impl Draft {
     }
 
     /// Refuses a foreign text that would change what belongs to this installation.
-    #[allow(dead_code, reason = "for the setup stick")]
     pub(crate) fn check_foreign(text: &str) -> Result<(), Problem> {
         let document = document(text, "the configuration")?;
         match LOCAL_KEYS.iter().find(|key| document.contains_key(key)) {
