@@ -37,8 +37,7 @@ stick_start
 films=$(tv_wait_disk 0)1
 long=$(tv_wait_disk 1)
 wait_until 60 "the TV sees the partition" tv test -b "$films"
-make_tree "$WORK/tree"
-put_tree "$WORK/tree" /tmp/tree
+give_tree
 
 # fill_and_check DEVICE TYPE: mounts it as it came, fills it and reads it back from the stick.
 fill_and_check() {
@@ -47,7 +46,7 @@ fill_and_check() {
     tv_unmount
     tv_forget
     tv mount -t "$2" -o iocharset=utf8 "$1" /mnt/tv
-    expect "every file as it was" tv sh -c 'cd /mnt/tv && sha256sum --quiet -c /tmp/tree.sha256'
+    expect "every file as it was" tv_check_tree
     tv_unmount
 }
 

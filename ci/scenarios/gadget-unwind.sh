@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Each step of creating a gadget is made to fail, by strace on a real kernel, and configfs must be empty afterwards.
 
-
 # One command, many processes under strace: slow on a busy machine.
 # shellcheck disable=SC2034 # vm.sh reads it
 VM_TIMEOUT=600

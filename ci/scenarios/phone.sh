@@ -3,40 +3,19 @@
 # sends; the TV finds a stick that is formatted.
 
 azurite_start
-port=0
-free_port port
-VM_PORTS=$port vm_start
+free_port PAGE_PORT
+VM_PORTS=$PAGE_PORT vm_start
 stick_config <<TOML
 name = "kitchen"
 
 [web]
-http = ["0.0.0.0:$port"]
+http = ["0.0.0.0:$PAGE_PORT"]
 https = []
 allowed_hosts = ["127.0.0.1"]
 announce = false
 console = ""
 TOML
 stick_start
-
-# phone METHOD PATH [BODY]: a request of the page; prints the answer.
-phone() {
-    curl -sS --fail-with-body --max-time 120 -X "$1" -b "$WORK/cookies" -c "$WORK/cookies" -H "x-csrf-token: ${csrf:-}" \
-        -H 'content-type: application/json' ${3+-d "$3"} "http://127.0.0.1:$port/api/v1$2"
-}
-
-# field NAME: of the JSON object on the input.
-field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-
-# task_ended ID: it succeeded, or the scenario fails.
-task_ended() {
-    local task
-    task=$(phone GET "/tasks/$1")
-    case $(field state <<<"$task") in
-    succeeded) ;;
-    running) return 1 ;;
-    *) die "expected: the task succeeds" "got: $task" ;;
-    esac
-}
 
 step "the TV sees the setup stick; the phone takes the code from it and claims the device"
 disk=$(tv_wait_disk 0)
@@ -45,7 +24,7 @@ wait_until 60 "the setup stick to be mounted" tv sh -c '
     mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
 code=$(tv cat "/mnt/tv/READ ME.txt" | grep -oE '[2-9A-HJ-KMNP-TV-Z]{4}-[2-9A-HJ-KMNP-TV-Z]{4}' | head -n 1)
 tv_unmount
-csrf=$(phone POST /claim "{\"code\": \"$code\", \"password\": \"four words in a row\"}" | field csrf_token)
+phone_claims "\"code\": \"$code\""
 tv_wait_gone 0
 
 step "a store in the cloud, and an image in it"
@@ -59,7 +38,7 @@ phone POST /store-places "{\"settings\": $(settings ''), \"name\": \"sticks\"}" 
 phone PUT /stores/cloud "$(settings sticks)" >/dev/null
 task=$(phone POST /stores/cloud/images \
     '{"name": "films", "size": 268435456, "filesystem": {"type": "fat", "label": "FILMS", "table": "mbr"}}' | field task)
-wait_until 120 "the image" task_ended "$task"
+wait_until 120 "the image" phone_task_ended "$task"
 phone POST /disks '{"name": "films", "store": "cloud", "image": "films", "read_only": false, "insert": true}' >/dev/null
 
 step "the TV has a formatted stick, and copies a film to it"

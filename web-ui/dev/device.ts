@@ -8,6 +8,7 @@ import type {
   LunSettings,
   Problem,
   ProblemCode,
+  SignedInBrowser,
   State,
   Task,
   TaskKind,
@@ -43,6 +44,19 @@ export class DevDevice {
   cut = false;
   /** Whether tasks stop halfway until they are let go. */
   slow = false;
+  sessions: SignedInBrowser[] = [
+    ['Chrome', 'Android', '192.168.1.23', 2],
+    ['Safari', 'iOS', 'fd00::1c5d:4b6a:8f7e:2', 190],
+    [undefined, undefined, '192.168.1.40', 30],
+  ].map(([browser, system, address, hours], index) => ({
+    id: `s${index}`,
+    ...(browser === undefined ? {} : { browser, system }),
+    address,
+    since: new Date(Date.now() - Number(hours) * 3_600_000).toISOString(),
+    used: new Date(Date.now() - index * 3_600_000).toISOString(),
+    encrypted: index < 2,
+    current: index === 0,
+  })) as SignedInBrowser[];
   tokens: (Token & { secret?: string })[] = [];
   versions: Version[];
   log: LogLine[] = [];

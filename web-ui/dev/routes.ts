@@ -67,6 +67,13 @@ export const closed: Record<string, Handler> = {
     device.password = body.new;
     return session(device);
   },
+  'GET /sessions': ({ device }) => device.sessions,
+  'DELETE /sessions': ({ device }) => {
+    device.sessions = device.sessions.filter((one) => one.current);
+  },
+  'DELETE /sessions/*': ({ device, at }) => {
+    device.sessions = device.sessions.filter((one) => one.id !== at[0]);
+  },
   'GET /tokens': ({ device }) => device.tokens,
   'POST /tokens': ({ device, body }) => {
     const token = {

@@ -49,7 +49,7 @@ test('a problem newer than this page is a fault', () => {
 
 test('what is wrong with a field stands at the field only', () => {
   const problem = { code: 'invalid' as const, detail: 'not a name', remedy: 'use letters', field: '/name' };
-  expect(wrongAt(problem, '/name')).toBe('not a name. use letters');
+  expect(wrongAt(problem, '/name')).toBe('not a name; use letters');
   expect(wrongAt(problem, '/size')).toBeUndefined();
   expect(wrongAt(undefined, '/size')).toBeUndefined();
 });
@@ -57,6 +57,10 @@ test('what is wrong with a field stands at the field only', () => {
 test('secrets are never among what is kept', () => {
   const draft = { account: 'a', key: 'hunter2', conf: 'x', keyring: 'hunter2', gone: 'hunter2' };
   expect(withoutSecrets(fields, draft)).toEqual({ account: 'a', conf: 'x' });
+  const wrongPlace = { account: 'a', conf: '[client.stick]\n\tkey = hunter2\n' };
+  expect(withoutSecrets(fields, wrongPlace)).toEqual({ account: 'a' });
+  const usual = { conf: '[global]\nkeyring = /etc/ceph/keyring\n' };
+  expect(withoutSecrets(fields, usual)).toEqual(usual);
 });
 
 test('what is sent leaves out what is empty, and trims single lines only', () => {

@@ -200,6 +200,12 @@ impl BlockError {
         }
     }
 
+    /// What every request of a closed device gets.
+    #[must_use]
+    pub fn closed(disk: &str) -> Self {
+        Self::io(disk, "the disk is closed")
+    }
+
     /// The error for a failed system call of the local system on behalf of `disk`.
     ///
     /// `what` says what was tried ("cannot punch a hole").

@@ -8,9 +8,11 @@
 //! Every implementation is held to the same behaviour by the `conformance` suite, which the feature of that name brings,
 //! together with a layer that injects faults.
 
+mod closing;
 mod device;
 mod error;
 mod memory;
+mod monitor;
 mod payload;
 mod properties;
 mod range_lock;
@@ -22,9 +24,11 @@ pub mod layers;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use closing::Closing;
 pub use device::{BlockDevice, Disk, WriteFlags, ZeroFlags};
 pub use error::{BlockError, Result};
 pub use memory::MemoryDevice;
+pub use monitor::Monitor;
 pub use payload::Payload;
 pub use properties::{Extent, ExtentKind, Features, LOGICAL_BLOCK_SIZE, MAX_REQUEST, Operation, Properties};
 pub use range_lock::{RangeGuard, RangeLock};

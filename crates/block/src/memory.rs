@@ -108,7 +108,7 @@ impl MemoryDevice {
     /// Checks a request against `content`, which the caller holds, so that the size cannot change before it is done.
     fn check(&self, content: &Content, operation: Operation, offset: u64, length: u64) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(BlockError::io(&self.name, "the disk is closed"));
+            return Err(BlockError::closed(&self.name));
         }
         let properties = Properties {
             size: content.size,

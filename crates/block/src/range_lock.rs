@@ -9,6 +9,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::Operation;
+
 /// Serialises requests on overlapping ranges.
 ///
 /// A request that is carried out by a thread or a server goes on when its future is dropped. Moving the
@@ -90,6 +92,11 @@ impl RangeLock {
     /// Waits until nobody holds any part of `range` exclusively, and holds it with others that share it.
     pub async fn shared(&self, range: Range<u64>) -> RangeGuard {
         self.acquire(range, false).await
+    }
+
+    /// Holds the range of a request as its operation needs it: alone if that modifies anything, else with others.
+    pub async fn for_request(&self, operation: Operation, offset: u64, length: u64) -> RangeGuard {
+        self.acquire(offset..offset + length, operation.modifies()).await
     }
 
     async fn acquire(&self, range: Range<u64>, exclusive: bool) -> RangeGuard {

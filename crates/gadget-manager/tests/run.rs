@@ -79,6 +79,12 @@ async fn sighup_applies_what_changed_and_refuses_mistakes() {
         .wait_for_line(PATIENCE, |line| line.contains("not reloaded"))
         .await
         .unwrap();
+    home.configure(&format!("{BASE}[web]\nhttp = []\nhttps = []\n"));
+    daemon.signal(Signal::SIGHUP);
+    daemon
+        .wait_for_line(PATIENCE, |line| line.contains("a new `web` needs a restart"))
+        .await
+        .unwrap();
     assert_eq!(phase(&home.status().unwrap(), "films"), "open");
     let music = "[[disk]]\nname = \"music\"\nstore = \"card\"\nimage = \"music\"\n";
     home.configure(&format!("{BASE}{music}{SERVER}"));
@@ -165,6 +171,40 @@ async fn taking_over_fences_the_other_machine() {
     for log in [one.log(), two.log()] {
         assert!(!log.contains(azurite.key()), "a secret in the log");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_gone_does_not_keep_the_daemon_from_ending() {
+    let mut azurite = Azurite::in_memory().await.expect("Azurite starts");
+    let home = Home::new(&format!(
+        "[[store]]\nname = \"cloud\"\ntype = \"azure\"\nendpoint = \"{}\"\ncontainer = \"sticks\"\nallow_http = true\n\
+         create_container = true\n[[disk]]\nname = \"films\"\nstore = \"cloud\"\nimage = \"films\"\n",
+        azurite.endpoint()
+    ));
+    home.secrets(&format!("[store.cloud]\naccount_key = \"{}\"\n", azurite.key()));
+    home.ok(&["disk", "create", "cloud/films", "--size", "8MiB"]);
+    let daemon = home.start(&["run"]);
+    home.wait_for_status(&daemon, "the disk is open", |status| phase(status, "films") == "open")
+        .await;
+    azurite.kill().await.unwrap();
+    let end = daemon.stop(PATIENCE).await.unwrap();
+    assert_eq!(end.code(), Some(6), "{}", daemon.log());
+    let log = daemon.log();
+    assert!(
+        log.contains("no answer within") && log.contains("ends by itself"),
+        "{log}"
+    );
+}
+
+#[test]
+fn why_a_start_failed_is_kept_for_the_setup_stick() {
+    let home = Home::new("mistake = true\n");
+    home.fails(3, &["run"]);
+    let kept = std::fs::read_to_string(home.join("state/last-log.txt")).unwrap();
+    assert!(
+        kept.contains("gadget-manager.toml:3: ") && kept.contains("mistake"),
+        "{kept}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

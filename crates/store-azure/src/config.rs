@@ -6,13 +6,13 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
+    Secret,
     client::{Client, ClientOptions, http_client},
     connection_string,
     credential::{ClientCredentials, Credential, Sas, SharedKey, TokenCache},
     device::{Format, IoSettings},
     endpoint::Endpoint,
     error::{AzureError, Result},
-    secret::Secret,
     service::{LEASE_SECONDS, MAX_PUT},
 };
 

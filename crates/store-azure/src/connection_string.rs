@@ -3,8 +3,8 @@
 use url::Url;
 
 use crate::{
+    Secret,
     error::{AzureError, Result},
-    secret::Secret,
 };
 
 /// The account and key that every Azurite and the old storage emulator know; published by Microsoft, no secret.

@@ -15,12 +15,12 @@ mod credential;
 mod device;
 mod endpoint;
 mod error;
-mod secret;
 mod service;
 mod store;
 #[doc(hidden)]
 pub mod vhd;
 
+pub use block::store::Secret;
 pub use client::{API_VERSION, Client, ClientOptions, clock_skew, http_client, parse_retry_after};
 pub use config::{AzureConfig, AzureSecret};
 pub use connection_string::{ConnectionString, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
@@ -28,7 +28,6 @@ pub use credential::{AccessToken, ClientCredentials, Credential, Right, Sas, Sha
 pub use device::{AzureDisk, Format, IoSettings, OpenSettings, open};
 pub use endpoint::{Endpoint, check_blob, check_container};
 pub use error::{AzureError, Result};
-pub use secret::Secret;
 pub use service::{
     Blob, BlobProperties, Container, CopyState, LEASE_SECONDS, LeaseState, MAX_BLOB_SIZE, MAX_PUT, Metadata, PAGE,
     PageWrite,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use block::{BlockDevice, BlockError, Health};
 use support::{
     random, read, scripted,
-    service::{Answer, Fate, Request, Service, until},
-    write,
+    service::{Answer, Fate, Request, Service},
+    until, write,
 };
 use tokio::time::Instant;
 

@@ -38,7 +38,7 @@ async fn kill_9_under_writes_loses_nothing_that_was_flushed() {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let seed = random_numbers.random();
         let writer = tokio::spawn(work(disk.clone(), std::mem::take(&mut model), seed, stopped));
-        support::service::until("some writes are through", {
+        support::until("some writes are through", {
             let mut polls = 0;
             move || {
                 polls += 1;

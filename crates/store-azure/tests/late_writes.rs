@@ -11,8 +11,8 @@ use block::{BlockDevice, Payload};
 use futures::poll;
 use support::{
     read, scripted,
-    service::{Answer, Fate, Request, Service, until},
-    write,
+    service::{Answer, Fate, Request, Service},
+    until, write,
 };
 
 /// The first write that `wanted` picks goes the way of `fate`, all else as usual.

@@ -6,8 +6,8 @@ use block::{BlockDevice, BlockError, Health};
 use futures::poll;
 use support::{
     scripted,
-    service::{Answer, Fate, Request, Service, until},
-    write,
+    service::{Answer, Fate, Request, Service},
+    until, write,
 };
 
 fn is_look(request: &Request) -> bool {

@@ -8,8 +8,8 @@ use block::{
 };
 use support::{
     MIB, as_device, disk, open, raw, read, scripted,
-    service::{Answer, Fate, Request, Service, until},
-    store, take_over, write,
+    service::{Answer, Fate, Request, Service},
+    store, take_over, until, write,
 };
 
 #[tokio::test]

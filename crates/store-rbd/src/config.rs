@@ -12,12 +12,12 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
+    Secret,
     access::Access,
     conf::{self, CephConf, ClientConf, Monitors, ini::MAX_LENGTH},
     error::{RbdError, Result},
     features::Features,
     keyring::{self, Keyring},
-    secret::Secret,
 };
 
 /// Where Ceph's own tools look for the conf file.
@@ -61,7 +61,7 @@ pub struct RbdConfig {
     /// Path of a ceph.conf; `/etc/ceph/ceph.conf` where neither `conf` nor `monitors` are given.
     #[serde(default)]
     pub conf_file: Option<PathBuf>,
-    /// The text of a ceph.conf.
+    /// The text of a ceph.conf. Holds no key: it is shown as any setting is.
     #[serde(default)]
     pub conf: Option<String>,
     /// Addresses of the monitors, instead of a ceph.conf: a list, or one text with commas.
@@ -193,6 +193,7 @@ impl RbdConfig {
         }
         self.own_monitors()?;
         if let Some(text) = &self.conf {
+            CephConf::parse_shown(text).map_err(|error| RbdError::invalid("conf", error.to_string()))?;
             self.read_conf("conf", text)?;
         }
         if self

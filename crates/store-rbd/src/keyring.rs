@@ -3,8 +3,8 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
+    Secret,
     conf::ini::{self, IniError},
-    secret::Secret,
 };
 
 /// Users and their keys.

@@ -20,14 +20,13 @@ mod librbd;
 #[cfg(not(feature = "librbd"))]
 #[path = "librbd_absent.rs"]
 mod librbd;
-mod monitor;
-mod secret;
+mod state;
 mod store;
 
 pub use access::Access;
+pub use block::store::Secret;
 pub use config::{ClientKind, RbdConfig, RbdSecret};
 pub use error::{RbdError, Result};
 pub use features::Features;
 pub use keyring::Keyring;
-pub use secret::Secret;
 pub use store::{RbdStore, unavailable};

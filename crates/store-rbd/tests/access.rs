@@ -17,6 +17,14 @@ fn worst(findings: &[Finding]) -> &Finding {
     bad.unwrap_or_else(|| panic!("nothing bad in {findings:#?}"))
 }
 
+/// Adds `client.USER` with these rights to its data, and gives its keyring.
+async fn keyring_of_new_user(ceph: &Ceph, user: &str, osd: &str) -> String {
+    let name = format!("client.{user}");
+    ceph.ceph(["auth", "get-or-create", &name, "mon", "profile rbd", "osd", osd])
+        .await
+        .expect("a new user")
+}
+
 #[tokio::test]
 async fn the_least_rights_are_enough_for_everything_and_doctor_finds_nothing_bad() {
     let (ceph, store, image) = (ceph().await, store().await, unique("tv"));
@@ -49,18 +57,7 @@ async fn rights_in_one_namespace_are_enough_for_everything_there_and_for_nothing
         .await
         .unwrap();
     let caps = format!("profile rbd pool={} namespace={namespace}", ceph.pool());
-    let keyring = ceph
-        .ceph([
-            "auth",
-            "get-or-create",
-            &format!("client.{user}"),
-            "mon",
-            "profile rbd",
-            "osd",
-            &caps,
-        ])
-        .await
-        .unwrap();
+    let keyring = keyring_of_new_user(ceph, &user, &caps).await;
     let secret = RbdSecret::Keyring(Secret::new(keyring));
     let mut outside = config(ceph);
     outside.user = None;
@@ -108,18 +105,7 @@ async fn a_user_who_may_only_read_can_read_and_is_told_what_is_missing() {
     owner.close().await.unwrap();
     let pool = format!("profile rbd-read-only pool={}", ceph.pool());
     let user = unique("guest");
-    let keyring = ceph
-        .ceph([
-            "auth",
-            "get-or-create",
-            &format!("client.{user}"),
-            "mon",
-            "profile rbd",
-            "osd",
-            &pool,
-        ])
-        .await
-        .unwrap();
+    let keyring = keyring_of_new_user(ceph, &user, &pool).await;
     let mut config = config(ceph);
     config.user = None;
     let guest = RbdStore::new(config, Some(&RbdSecret::Keyring(Secret::new(keyring)))).unwrap();

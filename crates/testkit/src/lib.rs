@@ -6,11 +6,13 @@
 pub mod azurite;
 pub mod ceph;
 pub mod certificate;
+pub mod disks;
 mod hang;
 pub mod port;
 pub mod process;
 pub mod program;
 pub mod proxy;
+mod wait;
 
 pub use azurite::Azurite;
 pub use ceph::Ceph;
@@ -18,6 +20,7 @@ pub use certificate::Certificate;
 pub use port::Port;
 pub use process::Process;
 pub use proxy::TcpProxy;
+pub use wait::until;
 
 use std::path::PathBuf;
 

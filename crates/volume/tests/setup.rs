@@ -59,6 +59,7 @@ fn a_new_device_in_a_network() {
         device_name: "Cloud Stick",
         addresses: &addresses,
         claim_code: Some("K7QP-2MXD"),
+        takes_files: true,
         wifi: None,
         version: "0.1.0",
         last_log: None,
@@ -74,6 +75,7 @@ fn a_device_with_wifi_a_report_and_a_failed_start() {
         device_name: "Living room",
         addresses: &addresses,
         claim_code: Some("K7QP-2MXD"),
+        takes_files: true,
         wifi: Some(Wifi {
             name: "Cloud Stick 4F2A",
             key: Some("correct horse"),
@@ -91,6 +93,7 @@ fn a_claimed_device_without_a_network() {
         device_name: "Living room",
         addresses: &[],
         claim_code: None,
+        takes_files: false,
         wifi: None,
         version: "0.1.0",
         last_log: None,
@@ -120,6 +123,7 @@ fn foreign_text_is_never_markup() {
         device_name: EVIL,
         addresses: &addresses,
         claim_code: Some(EVIL),
+        takes_files: true,
         wifi: Some(Wifi {
             name: EVIL,
             key: Some(EVIL),
@@ -148,6 +152,7 @@ fn secrets_are_not_in_debug_output() {
         device_name: "Cloud Stick",
         addresses: &[],
         claim_code: Some("PLANTED-CODE"),
+        takes_files: true,
         wifi: Some(Wifi {
             name: "stick",
             key: Some("planted key"),
@@ -169,6 +174,7 @@ async fn all_of_it_fits_on_the_stick() {
         device_name: "Cloud Stick",
         addresses: &addresses,
         claim_code: Some("K7QP-2MXD"),
+        takes_files: true,
         wifi: None,
         version: "0.1.0",
         last_log: Some(&log),

@@ -19,6 +19,13 @@ librbd_prepare() {
     rm -rf "$LIBRBD"
     mkdir -p "$LIBRBD/root" "$LIBRBD/link"
     tar -x -C "$LIBRBD/root" --no-same-owner --no-same-permissions --exclude='./dev/*' -f "$archive"
+    # Debian 12 unpacks some libraries into /lib, which is to be /usr/lib.
+    cp -a "$LIBRBD/root/lib/." "$LIBRBD/root/usr/lib/"
+    rm -r "$LIBRBD/root/lib"
+    ln -s usr/lib "$LIBRBD/root/lib"
+    # Those of C and C++ are the build folder's, which the program was linked with: newer ones serve older libraries, and
+    # qemu-arm takes from there what it does not find here.
+    (cd "$LIBRBD/root/usr/lib" && rm -f ld-linux-armhf.so.3 arm-linux-gnueabihf/{ld-linux-armhf,libc,libm,libpthread,libdl,librt,libresolv,libutil,libgcc_s,libstdc++}.so.*)
     # The linker is shown these two and no other library of that suite.
     ln -s ../root/usr/lib/arm-linux-gnueabihf/{librbd,librados}.so "$LIBRBD/link/"
     touch "$LIBRBD/complete"
@@ -45,6 +52,8 @@ librbd_build() {
     inside env LIBRBD_DIR=/build/target/librbd/link cargo rustc --locked --profile "$1" --package gadget-manager \
         --bin gadget-manager -- "-Clink-arg=-Wl,-rpath-link=$libraries:$libraries/ceph"
     PROGRAM=$built/gadget-manager-librbd
+    # (Cargo links its files: what was not built again would be the same file.)
+    rm -f "$PROGRAM"
     mv "$built/gadget-manager" "$PROGRAM"
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh; what the
-# stick's configuration says: configuration.sh.
+# stick's configuration says: configuration.sh. Files and what must become of them: trees.sh. A phone in the same network: phone.sh.
 
 # shellcheck source=vm.sh
 . "$RIG/lib/vm.sh"
@@ -8,6 +8,10 @@
 . "$RIG/lib/servers.sh"
 # shellcheck source=configuration.sh
 . "$RIG/lib/configuration.sh"
+# shellcheck source=trees.sh
+. "$RIG/lib/trees.sh"
+# shellcheck source=phone.sh
+. "$RIG/lib/phone.sh"
 
 # step WHAT: a heading in the scenario's output and in its timeline.
 step() {
@@ -103,44 +107,6 @@ stick_kill() { stick sh /share/guest/stick kill; }
 stick_reload() { stick sh /share/guest/stick reload; }
 stick_running() { stick sh /share/guest/stick running; }
 
-# make_tree FOLDER: a real film and a tree of small files with the names that people give them, and in
-# $FOLDER.sha256 what is in them.
-make_tree() {
-    local album track folder
-    mkdir -p "$1"
-    cp "$FILM" "$1/A film with a long name (2022).mpg"
-    for album in 'Ännchen & friends' 'Live at the Köln' "Rock'n'Roll" 'deep/er/and/deeper'; do
-        folder=$1/music/$album
-        mkdir -p "$folder"
-        for track in {01..12}; do
-            head -c "$((10#$track * 1777))" /dev/urandom >"$folder/$track Träck.ogg"
-        done
-    done
-    : >"$1/empty file"
-    (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$1.sha256"
-}
-
-# put_tree FOLDER PATH: a folder of this machine into the guest, with its checksums as PATH.sha256.
-put_tree() {
-    tar -C "$1" -cf "$1.tar" . -C "${1%/*}" "${1##*/}.sha256"
-    vm_put "$1.tar" "$2.tar"
-    vm_run sh -c 'mkdir "$1" && tar -C "$1" -xmf "$1.tar" && mv "$1/$2" "$1.sha256"' sh "$2" "${1##*/}.sha256"
-}
-
-# check_tree FOLDER CHECKSUMS: every file of the list is there with its content (on this machine).
-check_tree() { (cd "$1" && sha256sum --quiet --check "$2"); }
-
-# fat_check IMAGE: the file system is clean. fat_extract IMAGE FOLDER: everything in it, by mtools.
-fat_check() { PATH=$PATH:/usr/sbin fsck.vfat -n "$1"; }
-fat_extract() { mkdir -p "$2" && LC_ALL=C.UTF-8 mcopy -s -n -i "$1" '::/*' "$2"; }
-
-# fat_image FILE SIZE LABEL [FOLDER]: a FAT image, made on this machine, with the folder's content.
-fat_image() {
-    truncate -s "$2" "$1"
-    PATH=$PATH:/usr/sbin mkfs.vfat -n "$3" "$1" >/dev/null
-    [[ $# -lt 4 ]] || LC_ALL=C.UTF-8 mcopy -s -i "$1" "$4"/* ::/
-}
-
 # tv_format DEVICE LABEL: FAT32 with clusters of 2 KiB (sticks have 4 or more): with the 512 bytes that mkfs.vfat takes for
 # disks of our size, most of what is written would be tables. FAT32 with them has 128 MiB at least; take 160.
 tv_format() { tv mkfs.vfat -F 32 -s 4 -n "$2" "$1"; }
@@ -148,6 +114,14 @@ tv_format() { tv mkfs.vfat -F 32 -s 4 -n "$2" "$1"; }
 # tv_mount DEVICE, tv_unmount: as a TV mounts a stick (names in UTF-8).
 tv_mount() { tv mount -t vfat -o iocharset=utf8 "$1" /mnt/tv; }
 tv_unmount() { tv umount /mnt/tv; }
+
+# tv_eject_at_last DEVICE: the TV ejects the medium of LUN 0, nothing disturbed it all the time, and the daemon ends well.
+tv_eject_at_last() {
+    tv eject "$1"
+    tv_wait_no_medium 0
+    expect_equal "no disturbance in the kernel's log" "" "$(tv_disturbances)"
+    expect "the daemon ends well" stick_stop
+}
 
 # tv_forget: the TV's kernel forgets what it has read, so that the next read comes from the stick.
 tv_forget() { vm_run sh -c 'sync; echo 3 >/proc/sys/vm/drop_caches'; }

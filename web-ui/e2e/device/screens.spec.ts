@@ -10,9 +10,20 @@ const folder = process.env.PICTURES;
 
 const places = [
   ...['', 'disks', 'disks/films', 'stores/card', 'setup/store', 'device'],
-  ...['usb', 'name', 'network', 'time', 'doctor', 'log', 'backup', 'versions', 'reset', 'password', 'tokens'].map(
-    (topic) => `device/${topic}`,
-  ),
+  ...[
+    'usb',
+    'name',
+    'network',
+    'time',
+    'doctor',
+    'log',
+    'backup',
+    'versions',
+    'reset',
+    'password',
+    'sessions',
+    'tokens',
+  ].map((topic) => `device/${topic}`),
   ...['appearance', 'about'].map((topic) => `device/${topic}`),
 ];
 

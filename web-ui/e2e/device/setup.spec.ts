@@ -1,5 +1,8 @@
+import type { Page } from '@playwright/test';
+
 import type { Azurite } from '../real/azurite.ts';
 import { expect, test } from '../real/test.ts';
+import { pictureOf } from '../support/picture.ts';
 import * as phone from '../support/phone.ts';
 
 const password = 'four words in a row';
@@ -18,22 +21,43 @@ async function expectFat32(cloud: Azurite, container: string, blob: string): Pro
   expect(boot.subarray(82, 90).toString('latin1'), 'the file system').toBe('FAT32   ');
 }
 
-test('from a new device to a formatted stick in the cloud', async ({ page, real, cloud }) => {
-  await page.goto(real.address);
-  await phone.claim(page, { code: real.claimCode, password });
-  await phone.nameDevice(page, 'kitchen');
-  await phone.skipNetwork(page);
-  await phone.fillStore(page, azure(cloud.connectionString()));
-  await phone.testStore(page);
-  await phone.makePlace(page, 'Container', 'whole-way');
-  await phone.keepStore(page);
-  await phone.chooseNewImage(page, 'films');
-  await phone.makeStick(page);
-  await expect(page.getByText('Your stick is ready')).toBeVisible();
-  await expectFat32(cloud, 'whole-way', 'films');
-  await page.getByRole('link', { name: 'Go to the page of the stick' }).click();
-  await phone.expectScreen(page, 'kitchen');
-  await expect(page.getByRole('link', { name: 'films' })).toBeVisible();
+/** SETUP_PICTURES names a folder, docs/pictures for one, for a picture of each step. */
+const picture = async (page: Page, step: string): Promise<void> => {
+  const folder = process.env.SETUP_PICTURES;
+  if (folder) await pictureOf(page, folder, `setup-${step}-phone-light`);
+};
+
+test.describe('as in the documentation', () => {
+  test.use({ deviceScaleFactor: 1.5, colorScheme: 'light' });
+  test('from a new device to a formatted stick in the cloud', async ({ page, real, cloud }) => {
+    await page.goto(real.address);
+    await phone.expectScreen(page, 'Make it yours');
+    await picture(page, 'claim');
+    await page.getByLabel('Claim code').fill(real.claimCode);
+    await phone.button(page, 'Next').click();
+    await phone.expectScreen(page, 'Password');
+    await page.getByLabel('New password', { exact: true }).fill(password);
+    await picture(page, 'password');
+    await phone.button(page, 'Make it mine').click();
+    await phone.nameDevice(page, 'kitchen');
+    await phone.skipNetwork(page);
+    await phone.fillStore(page, azure(cloud.connectionString()));
+    await picture(page, 'store');
+    await phone.testStore(page);
+    await phone.makePlace(page, 'Container', 'whole-way');
+    await picture(page, 'probe');
+    await phone.keepStore(page);
+    await page.getByLabel('Name of the image').fill('films');
+    await picture(page, 'image');
+    await phone.chooseNewImage(page, 'films');
+    await picture(page, 'summary');
+    await phone.makeStick(page);
+    await phone.expectDone(page);
+    await expectFat32(cloud, 'whole-way', 'films');
+    await page.getByRole('link', { name: 'Go to the page of the stick' }).click();
+    await phone.expectScreen(page, 'kitchen');
+    await expect(page.getByRole('link', { name: 'films' })).toBeVisible();
+  });
 });
 
 test('a stick in a file of the device', async ({ page, real }) => {
@@ -44,7 +68,7 @@ test('a stick in a file of the device', async ({ page, real }) => {
   await phone.keepStore(page);
   await phone.chooseNewImage(page, 'films');
   await phone.makeStick(page);
-  await expect(page.getByText('Your stick is ready')).toBeVisible();
+  await phone.expectDone(page);
 });
 
 test('a wrong code is refused, and the right one works in any spelling', async ({ page, real }) => {
@@ -121,5 +145,5 @@ test('the set-up goes on after a reload at each step', async ({ page, real, clou
   await begun;
   await page.reload();
   await phone.expectScreen(page, 'Plug it in');
-  await expect(page.getByText('Your stick is ready')).toBeVisible();
+  await phone.expectDone(page);
 });

@@ -37,7 +37,7 @@ test('the device loses the cloud in the middle, and says so until it is back', a
   await phone.keepStore(page);
   await phone.chooseNewImage(page, 'films');
   await phone.makeStick(page);
-  await expect(page.getByText('Your stick is ready')).toBeVisible();
+  await phone.expectDone(page);
   await page.goto(`${real.home}/#/disks/films`);
   await expect(page.getByText('Online')).toBeVisible();
 });
@@ -57,4 +57,26 @@ test('a session ends with the password of another browser', async ({ page, real,
   await phone.button(other, 'Change it').click();
   await phone.expectScreen(page, 'Welcome back');
   await other.close();
+});
+
+test('a browser is signed out from another one', async ({ page, real, browser }) => {
+  await real.claimed(page, password);
+  const lost = await browser.newContext({
+    userAgent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1) Version/18.1 Safari/604.1',
+  });
+  const other = await lost.newPage();
+  await other.goto(real.home);
+  await phone.signIn(other, password);
+  await phone.expectScreen(other, 'cloud-stick');
+
+  await page.goto(`${real.home}/#/device/sessions`);
+  const rows = page.locator('main li');
+  await expect(rows).toHaveCount(2);
+  await expect(rows.filter({ hasText: 'This browser' })).toContainText('Linux');
+  await expect(rows.filter({ hasText: 'Safari on iOS' })).toContainText('127.0.0.1');
+  await phone.button(page, /^Sign out: Safari on iOS/).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByText('Nobody else is signed in.')).toBeVisible();
+  await phone.expectScreen(other, 'Welcome back');
+  await lost.close();
 });

@@ -27,6 +27,7 @@ const screens: [SceneName, string][] = [
     'versions',
     'reset',
     'password',
+    'sessions',
     'tokens',
     'appearance',
     'about',

@@ -1,6 +1,23 @@
 import * as phone from '../support/phone.ts';
 import { expect, test } from '../support/test.ts';
 
+test('browsers that are signed in are listed and signed out', async ({ page, device }) => {
+  await device.open('busy', 'device/sessions');
+  const rows = page.locator('main li');
+  await expect(rows).toHaveCount(3);
+  await expect(rows.first()).toContainText('Chrome on Android');
+  await expect(rows.first().getByText('This browser')).toBeVisible();
+  await expect(rows.first().getByRole('button')).toHaveCount(0);
+  await phone.button(page, 'Sign out: Safari on iOS, fd00::1c5d:4b6a:8f7e:2').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+  await expect(rows).toHaveCount(2);
+  await expect(page.getByText('Safari on iOS')).toBeHidden();
+  await phone.button(page, 'Sign out all others').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign out all others' }).click();
+  await expect(page.getByText('Nobody else is signed in.')).toBeVisible();
+  await expect(rows).toHaveCount(1);
+});
+
 test('a token is shown once and revoked', async ({ page, device }) => {
   await device.open('busy', 'device/tokens');
   await page.getByLabel('What is it for?').fill('script');

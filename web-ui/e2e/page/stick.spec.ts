@@ -6,10 +6,10 @@ test('the path shows what is, as it changes', async ({ page, device }) => {
   await expect(page.getByText('All is well')).toBeVisible();
   await expect(page.getByText('3 requests in flight')).toBeVisible();
   await expect(page.getByText(/\d MB\/s/)).toBeVisible();
-  await device.happens({
-    state: { usb: { state: 'unplugged', identity: {} as never, luns: [] } },
-  });
+  const identity = { manufacturer: 'Cloud Stick', product: 'Cloud Stick mini' } as never;
+  await device.happens({ state: { usb: { state: 'unplugged', identity, luns: [] } } });
   await expect(page.getByText('Not plugged in')).toBeVisible();
+  await expect(page.getByText('Cloud Stick mini', { exact: true })).toBeVisible();
   await expect(page.getByText('All is well')).toBeHidden();
 });
 

@@ -1,13 +1,12 @@
 /**
- * Takes pictures of the screens for docs/pictures, as small WebP files.
+ * Takes pictures of the screens for docs/pictures, before the device in memory. Those of the set-up are taken before a real
+ * device (e2e/device/setup.spec.ts), but for its end, which wants a USB side.
  *
  * PICTURES names another folder, PICTURES_ALL=1 takes each screen in every dress: for looking at them.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { test, type Page } from '@playwright/test';
-import sharp from 'sharp';
+
+import { pictureOf, save } from '../support/picture.ts';
 
 import type { SceneName } from '../../dev/scenes.ts';
 
@@ -32,17 +31,6 @@ const fillStore = async (page: Page): Promise<void> => {
 };
 
 const pictures: Picture[] = [
-  { name: 'setup-claim', scene: 'unclaimed', place: 'setup' },
-  {
-    name: 'setup-password',
-    scene: 'unclaimed',
-    place: 'setup',
-    before: async (page) => {
-      await page.locator('form input').first().fill('APPLE-TREE-42');
-      await page.locator('button[type=submit]').click();
-      await page.locator('input[type=password]').fill('four words in a row');
-    },
-  },
   {
     name: 'setup-network',
     scene: 'claimed',
@@ -55,36 +43,6 @@ const pictures: Picture[] = [
     },
   },
   { name: 'setup-store', scene: 'claimed', place: 'setup/store', before: async (page) => fillStore(page) },
-  {
-    name: 'setup-probe',
-    scene: 'claimed',
-    place: 'setup/store',
-    before: async (page) => {
-      await fillStore(page);
-      await click(page, /^(Test|Prüfen)/);
-      await page.locator('input[type=radio][value=sticks]').check();
-    },
-  },
-  {
-    name: 'setup-image',
-    scene: 'busy',
-    place: 'setup/image',
-    before: async (page) => {
-      await page.evaluate(() => sessionStorage.setItem('cloud-stick.setup', '{"store":"azure"}'));
-      await page.reload();
-      await page.locator('input[type=radio][value=fat]').waitFor();
-    },
-  },
-  {
-    name: 'setup-summary',
-    scene: 'busy',
-    place: 'setup/summary',
-    before: async (page) => {
-      await page.evaluate(() => sessionStorage.setItem('cloud-stick.setup', '{"store":"azure"}'));
-      await page.reload();
-      await page.locator('dl').waitFor();
-    },
-  },
   {
     name: 'setup-done',
     scene: 'busy',
@@ -163,6 +121,12 @@ const pictures: Picture[] = [
   },
   { name: 'device-password', scene: 'busy', place: 'device/password' },
   {
+    name: 'device-sessions',
+    scene: 'busy',
+    place: 'device/sessions',
+    before: (page) => page.locator('main li').first().waitFor(),
+  },
+  {
     name: 'device-tokens',
     scene: 'busy',
     place: 'device/tokens',
@@ -214,6 +178,8 @@ const everyDress = ['home', 'disks', 'setup-store'];
 for (const dress of dresses) {
   for (const picture of pictures) {
     if (!all && dress.key !== 'phone-light' && !everyDress.includes(picture.name)) continue;
+    // That one is taken before a real device.
+    if (!all && dress.key === 'phone-light' && picture.name === 'setup-store') continue;
     test(`${picture.name} ${dress.key}`, async ({ browser, baseURL }) => {
       const context = await browser.newContext({
         viewport: { width: dress.width, height: dress.width < 500 ? 740 : 860 },
@@ -229,18 +195,8 @@ for (const dress of dresses) {
       await page.locator('h1').waitFor();
       await picture.before?.(page);
       await page.getByText(/^(Loading|Wird geladen)…$/).waitFor({ state: 'hidden' });
-      const dialog = await page.locator('dialog').count();
-      if (dialog === 0 && picture.name !== 'connection-lost') {
-        // A picture of the whole page has what is fixed to the screen in its middle; a screen of that height has not.
-        const content = await page.evaluate(() => document.documentElement.scrollHeight);
-        await page.setViewportSize({ width: dress.width, height: Math.max(content, 500) });
-      }
-      const png = await page.screenshot();
-      mkdirSync(folder, { recursive: true });
-      await sharp(png)
-        .webp({ quality: 82, effort: 6 })
-        .toFile(join(folder, `${picture.name}-${dress.key}.webp`));
-      if (process.env.PICTURES_PNG) await sharp(png).toFile(join(folder, `${picture.name}-${dress.key}.png`));
+      const whole = (await page.locator('dialog').count()) === 0 && picture.name !== 'connection-lost';
+      await (whole ? pictureOf : save)(page, folder, `${picture.name}-${dress.key}`);
       await context.close();
     });
   }

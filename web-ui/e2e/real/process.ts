@@ -60,15 +60,16 @@ export class Program {
   }
 
   /** Waits until it serves. Fails with what it said if it ends before. */
-  async serves(test: () => Promise<boolean>): Promise<void> {
+  async serves(test: () => Promise<boolean>, limit = startLimit): Promise<void> {
     let code: number | undefined;
     void this.#ended.then((ended) => {
       code = ended;
     });
-    await until(this.name, async () => {
+    const ready = async (): Promise<boolean> => {
       if (code !== undefined) throw new Error(`${this.name} ended with code ${code}:\n${this.output}`);
       return test();
-    });
+    };
+    await until(this.name, ready, limit);
   }
 
   /** Ends it and returns its exit code. */

@@ -1,6 +1,7 @@
 /** Tests of a phone before a real device and a real cloud. */
 import { Azurite } from './azurite.ts';
 import { Cable } from './cable.ts';
+import { Ceph, startLimit } from './ceph.ts';
 import { Daemon } from './daemon.ts';
 import { test as page } from '../support/test.ts';
 
@@ -14,6 +15,7 @@ interface Fixtures {
 
 interface Shared {
   cloud: Azurite;
+  ceph: Ceph;
 }
 
 export const test = page.extend<Fixtures, Shared>({
@@ -26,6 +28,15 @@ export const test = page.extend<Fixtures, Shared>({
       await azurite.stop();
     },
     { scope: 'worker' },
+  ],
+  ceph: [
+    // eslint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const ceph = await Ceph.start();
+      await use(ceph);
+      await ceph.stop();
+    },
+    { scope: 'worker', timeout: startLimit + 60_000 },
   ],
   cable: async ({ cloud }, use) => {
     const cable = await Cable.to(cloud.port);

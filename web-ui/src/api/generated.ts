@@ -20,6 +20,11 @@ export interface components {
         Backup: {
             passphrase?: components["schemas"]["Secret"] | null;
         };
+        /**
+         * @description What a browser says that it is.
+         * @enum {string}
+         */
+        Browser: "Chrome" | "curl" | "Edge" | "Firefox" | "Opera" | "Safari" | "Samsung Internet";
         /** @description One of a few. */
         Choice: {
             /** @description The value. */
@@ -822,6 +827,29 @@ export interface components {
             /** @description The owner's password. */
             password: components["schemas"]["Secret"];
         };
+        /** @description A browser that is signed in, as its owner knows it again. */
+        SignedInBrowser: {
+            /** @description The address from which it signed in. */
+            address?: string | null;
+            browser?: components["schemas"]["Browser"] | null;
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+            /** @description Whether all of it went over TLS. */
+            encrypted: boolean;
+            /** @description By which it is signed out. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            system?: components["schemas"]["System"] | null;
+            /**
+             * Format: date-time
+             * @description When it was used last, to the hour.
+             */
+            used: string;
+        };
         /** @description A snapshot of an image. */
         Snapshot: {
             /**
@@ -897,6 +925,11 @@ export interface components {
             snapshots: boolean;
             unavailable?: components["schemas"]["Problem"] | null;
         };
+        /**
+         * @description What a browser says that it runs on.
+         * @enum {string}
+         */
+        System: "Android" | "ChromeOS" | "iOS" | "Linux" | "macOS" | "Windows";
         /** @description Takes an image from its present owner, who cannot write a byte from then on. */
         TakeOver: {
             /** @description The name of the disk, typed by its owner. */

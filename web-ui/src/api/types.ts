@@ -46,6 +46,7 @@ export type ProblemCode = Schemas['ProblemCode'];
 export type Progress = Schemas['Progress'];
 export type Resize = Schemas['Resize'];
 export type Session = Schemas['Session'];
+export type SignedInBrowser = Schemas['SignedInBrowser'];
 export type Snapshot = Schemas['Snapshot'];
 export type Speed = Schemas['Speed'];
 export type State = Schemas['State'];

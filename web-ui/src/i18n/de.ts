@@ -218,6 +218,7 @@ export const de: Catalogue = {
     },
     done: {
       ready: 'Dein Stick ist bereit',
+      made: 'Dein Stick ist angelegt, aber noch sieht ihn kein TV',
       plug: 'Steck das Gerät in den TV, die Stereoanlage oder den PC.',
       plugged: 'Es ist verbunden. Viel Spaß!',
       home: 'Zur Seite des Sticks',
@@ -523,8 +524,28 @@ export const de: Catalogue = {
     },
     session: {
       title: 'Abmelden',
-      about: 'Dieser Browser fragt dann wieder nach dem Passwort. Um alle anderen abzumelden, ändere das Passwort.',
+      about: 'Dieser Browser fragt dann wieder nach dem Passwort. Andere meldest du unter „Angemeldet“ ab.',
       action: 'Abmelden',
+    },
+    sessions: {
+      title: 'Angemeldet',
+      short: 'Browser, die hineindürfen',
+      about: 'Diese Browser benutzen diese Seite, ohne nach dem Passwort zu fragen.',
+      browser: (browser, system) =>
+        browser && system
+          ? `${browser} auf ${system}`
+          : (browser ?? system ?? 'Ein Programm, das nichts von sich sagt'),
+      since: (when) => `angemeldet ${when}`,
+      used: (when) => `gesehen ${when}`,
+      current: 'Dieser Browser',
+      plain: 'Unverschlüsselt',
+      alone: 'Sonst ist niemand angemeldet.',
+      end: 'Abmelden',
+      end_others: 'Alle anderen abmelden',
+      end_title: (what) => `„${what}“ abmelden?`,
+      end_others_title: 'Alle anderen Browser abmelden?',
+      end_about:
+        'Das gilt sofort, und dort wird wieder nach dem Passwort gefragt. Wer das Passwort kennt, kann zurückkommen: Ändere es, wenn ein Fremder es kennt.',
     },
     tokens: {
       title: 'Schlüssel für Programme',

@@ -290,6 +290,7 @@ export const en = {
     },
     done: {
       ready: 'Your stick is ready',
+      made: 'Your stick is made, but no TV can see it yet',
       plug: 'Plug the device into the TV, stereo or PC.',
       plugged: 'It is connected. Have fun!',
       home: 'Go to the page of the stick',
@@ -554,8 +555,26 @@ export const en = {
     },
     session: {
       title: 'Sign out',
-      about: 'This browser has to ask for the password again. To sign out all others, change the password.',
+      about: 'This browser has to ask for the password again. To sign out others, see “Signed in”.',
       action: 'Sign out',
+    },
+    sessions: {
+      title: 'Signed in',
+      short: 'Browsers that may come in',
+      about: 'These browsers may use this page without asking for the password.',
+      browser: (browser: string | undefined, system: string | undefined) =>
+        browser && system ? `${browser} on ${system}` : (browser ?? system ?? 'A program that says nothing of itself'),
+      since: (when: string) => `signed in ${when}`,
+      used: (when: string) => `seen ${when}`,
+      current: 'This browser',
+      plain: 'Not encrypted',
+      alone: 'Nobody else is signed in.',
+      end: 'Sign out',
+      end_others: 'Sign out all others',
+      end_title: (what: string) => `Sign out “${what}”?`,
+      end_others_title: 'Sign out all other browsers?',
+      end_about:
+        'It takes effect at once, and the password is asked for again there. Who knows the password can come back: change it if somebody else does.',
     },
     tokens: {
       title: 'Tokens',

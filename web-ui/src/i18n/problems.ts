@@ -12,5 +12,5 @@ export function sentence(problem: Problem): ProblemWords {
 /** What is wrong with one part of a request, if the problem says so. */
 export function wrongAt(problem: Problem | undefined, pointer: string): string | undefined {
   if (problem?.field !== pointer) return undefined;
-  return [problem.detail, problem.remedy].filter(Boolean).join('. ');
+  return [problem.detail, problem.remedy].filter(Boolean).join('; ');
 }

@@ -101,7 +101,7 @@ impl Deadline {
 
     async fn within<T>(&self, what: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
         if self.shared.closed.load(Ordering::Acquire) {
-            return Err(BlockError::io(self.inner.name(), "the disk is closed"));
+            return Err(BlockError::closed(self.inner.name()));
         }
         match tokio::time::timeout(self.limit, request).await {
             Ok(result) => {

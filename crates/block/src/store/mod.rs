@@ -1,6 +1,7 @@
 //! The management side of a store: images and their snapshots, as the command line and the page see them.
 
 mod error;
+mod secret;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 pub use error::StoreError;
+pub use secret::Secret;
 
 use crate::Disk;
 

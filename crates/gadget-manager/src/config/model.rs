@@ -7,6 +7,9 @@ use toml::Spanned;
 
 use super::{error::Problem, quantity::ByteSize, secrets::Secrets};
 
+/// LUNs of a stick. `FSG_MAX_LUNS` is 16; hosts and the project's promise end at 8.
+pub(crate) const MAX_LUNS: usize = 8;
+
 /// The whole file.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -77,6 +80,27 @@ pub(crate) struct WebConfig {
     pub announce: bool,
     /// The terminal that the claim code is written to while the device has no owner; empty for none.
     pub console: PathBuf,
+    /// The board's button.
+    pub button: Option<ButtonConfig>,
+}
+
+/// `[web.button]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ButtonConfig {
+    /// Its input device: a path, or the name that the kernel knows it by.
+    pub device: String,
+    /// The key of it (`KEY_` in `include/uapi/linux/input-event-codes.h`); any if left out.
+    pub key: Option<u16>,
+    /// How long it is held to be more than pressed.
+    pub hold_seconds: Option<u32>,
+}
+
+impl ButtonConfig {
+    /// How long it is held to be more than pressed.
+    pub(crate) fn hold(&self) -> Duration {
+        Duration::from_secs(self.hold_seconds.unwrap_or(5).into())
+    }
 }
 
 impl Default for WebConfig {
@@ -87,6 +111,7 @@ impl Default for WebConfig {
             allowed_hosts: Vec::new(),
             announce: true,
             console: "/dev/console".into(),
+            button: None,
         }
     }
 }

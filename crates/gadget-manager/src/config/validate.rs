@@ -6,13 +6,14 @@ use toml::Spanned;
 
 use super::{
     error::Problem,
-    model::{Config, DiskConfig, GadgetConfig, ListenAddress, StoreKind},
+    model::{ButtonConfig, Config, DiskConfig, GadgetConfig, ListenAddress, MAX_LUNS, StoreKind},
 };
 
 /// Longest time a request may take where a USB host waits for it: hosts reset a device after 30 s.
 const MAX_DEADLINE_SECONDS: u32 = 28;
-/// `FSG_MAX_LUNS` is 16; hosts and the project's promise end at 8.
-const MAX_LUNS: usize = 8;
+
+/// `KEY_MAX` (`include/uapi/linux/input-event-codes.h`).
+const MAX_KEY: u16 = 0x2ff;
 
 /// What is wrong, and what is allowed but should be looked at.
 #[derive(Debug, Default)]
@@ -142,6 +143,9 @@ impl Judge<'_> {
             );
         }
         let Some(web) = &config.web else { return };
+        if let Some(button) = &web.button {
+            self.button(button);
+        }
         let all = web.http.iter().chain(&web.https).flatten();
         let mut seen = BTreeMap::new();
         for address in all.filter(|address| address.port() != 0) {
@@ -149,6 +153,28 @@ impl Judge<'_> {
                 let message = format!("[web] listens at {address} twice");
                 self.verdict.errors.push(Problem::whole_file(message, "remove one"));
             }
+        }
+    }
+
+    fn button(&mut self, button: &ButtonConfig) {
+        let mut error = |message: &str, remedy: &str| {
+            self.verdict.errors.push(Problem {
+                line: section_line(self.text, "[web.button]"),
+                message: format!("[web.button]: {message}"),
+                remedy: Some(remedy.to_owned()),
+            });
+        };
+        if button.device.is_empty() {
+            error(
+                "`device` is empty",
+                "name the input device, as in /sys/class/input/event*/device/name",
+            );
+        }
+        if button.key.is_some_and(|key| key == 0 || key > MAX_KEY) {
+            error("there is no such `key`", "use the number of the key, 1 to 767");
+        }
+        if !(1..=60).contains(&button.hold().as_secs()) {
+            error("`hold_seconds` is out of range", "use 1 to 60");
         }
     }
 

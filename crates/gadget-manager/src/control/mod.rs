@@ -10,8 +10,9 @@
 //! | `NetworkControl` | `network.rs` | |
 //! | `Configuration` | `configuration/` | one task changes it, whole or not at all |
 //!
-//! `server.rs` opens the page, `setup.rs` is for a device without an owner, `setup_stick/` shows a host how to set it up.
+//! `server.rs` opens the page, `button/` watches the board's button, `setup.rs` is for a device without an owner, `setup_stick/` shows a host how to set it up.
 
+mod button;
 mod configuration;
 mod doors;
 mod images;
@@ -37,7 +38,7 @@ use web::access::Access;
 use configuration::Keeper;
 pub(crate) use configuration::recover;
 use doors::Doors;
-pub(crate) use server::socket;
+pub(crate) use server::{is_claimed, socket};
 pub(crate) use setup_stick::last_log;
 
 use crate::{daemon::Handle, logging::Recent};
@@ -80,6 +81,7 @@ impl Control {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(control.state.clone().keep(control.handle.clone(), stop.clone()));
         tasks.spawn(control.clone().hide_secrets(stop.clone()));
+        tasks.spawn(button::keep(control.clone(), stop.clone()));
         tasks.spawn(setup::tell(control.clone(), stop.clone()));
         tasks.spawn(setup_stick::keep(control.clone(), stop.clone()));
         tasks.spawn(server::serve(control, stop.clone()));

@@ -11,17 +11,27 @@ use std::{
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
-use web::server::{Options, Server};
+use web::server::{Open, Options, Server};
 
 use super::{Control, doors::Doors};
 use crate::config::Config;
 
-/// How long to wait before it is tried again: addresses come and go, and somebody else may have the port.
+/// How long to wait before it is tried again: a card may be full, or read-only, for a while.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Where the command line finds the daemon.
 pub(crate) fn socket(config: &Config) -> PathBuf {
     config.run_dir.join("control.sock")
+}
+
+/// Where is kept who may do what.
+fn folder(config: &Config) -> PathBuf {
+    config.state_dir.join("web")
+}
+
+/// Whether the device has an owner, also before its page is open.
+pub(crate) fn is_claimed(config: &Config) -> bool {
+    web::access::is_claimed(&folder(config))
 }
 
 /// Serves until it is stopped.
@@ -43,21 +53,19 @@ pub(super) async fn serve(control: Arc<Control>, stop: CancellationToken) {
             return;
         }
     };
-    for address in server.http() {
-        tracing::info!("the page is at http://{address}");
-    }
-    for address in server.https() {
-        let fingerprint = server.fingerprint().unwrap_or_default();
-        tracing::info!("the page is at https://{address}, its certificate is {fingerprint}");
-    }
     let access = server.access().clone();
     let mut claimed = access.claimed();
     // Set once, here.
     let _ = control.access.set(access);
+    let mut opened = server.open();
+    let mut told = Open::default();
     loop {
+        let open = opened.borrow_and_update().clone();
+        tell(&server, &told, &open);
+        told = open.clone();
         let doors = Doors {
-            http: server.http().to_vec(),
-            https: server.https().to_vec(),
+            http: open.http,
+            https: open.https,
             announced: config.web.as_ref().is_some_and(|web| web.announce),
             claimed: *claimed.borrow_and_update(),
         };
@@ -65,14 +73,27 @@ pub(super) async fn serve(control: Arc<Control>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             changed = claimed.changed() => if changed.is_err() { break },
+            // The other end goes when all doors are open or closed for good.
+            Ok(()) = opened.changed() => {}
         }
     }
     stop.cancelled().await;
     server.stop().await;
 }
 
+/// Logs where the page can be had from now on.
+fn tell(server: &Server, before: &Open, now: &Open) {
+    for address in now.http.iter().filter(|address| !before.http.contains(address)) {
+        tracing::info!("the page is at http://{address}");
+    }
+    for address in now.https.iter().filter(|address| !before.https.contains(address)) {
+        let fingerprint = server.fingerprint().unwrap_or_default();
+        tracing::info!("the page is at https://{address}, its certificate is {fingerprint}");
+    }
+}
+
 async fn open(control: &Arc<Control>, config: &Config) -> anyhow::Result<Server> {
-    let folder = config.state_dir.join("web");
+    let folder = folder(config);
     make_private(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut options = Options::new(folder);
     options.socket = Some(socket(config));

@@ -23,6 +23,11 @@ use crate::{
 
 /// Shortest and longest pause between attempts to open a disk.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long the store has to take note that the disk is closed, once everything is written: ownership that is not given up
+/// runs out by itself, and who stops the daemon does not wait for a store that is gone.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How long a last flush may take when the store is known to be gone.
+const LAST_FLUSH: Duration = Duration::from_secs(4);
 /// How long LUNs have to let go of a kernel device: longer than any request under way takes.
 const RETURN_TIME: Duration = Duration::from_secs(35);
 
@@ -191,7 +196,7 @@ impl Worker {
         info!(disk = %self.name(), "open: {}", stack.description);
         let result = self.serve(&stack).await;
         self.publish(State::new(Phase::Closed, None));
-        let closed = stack.close().await;
+        let closed = self.close(&stack).await;
         result.and(closed).and(self.all_written())
     }
 
@@ -200,6 +205,32 @@ impl Worker {
     /// A write failed at any time: whoever wrote may have been told so, or not.
     fn all_written(&self) -> Result<(), BlockError> {
         lost_text(&self.failed).map_or(Ok(()), |text| Err(BlockError::io(self.name(), text)))
+    }
+
+    /// # Errors
+    ///
+    /// Not everything is written, or the store did not answer in time.
+    async fn close(&self, stack: &Stack) -> Result<(), BlockError> {
+        // Something may hang on this: it has all the time of a request, unless the store is known to be gone.
+        let gone = matches!(stack.disk.status().borrow().health, Health::Unreachable { .. });
+        let patience = if gone { LAST_FLUSH } else { self.config.deadline() };
+        let flushed = tokio::time::timeout(patience, stack.disk.flush()).await;
+        let flushed = flushed.unwrap_or_else(|_| Err(self.silent(patience)));
+        // Another owner has it: there is nothing to be given up.
+        let flushed = match flushed {
+            Err(BlockError::Fenced { .. }) => Ok(()),
+            other => other,
+        };
+        let closed = tokio::time::timeout(CLOSING, stack.close()).await;
+        flushed.and(closed.unwrap_or_else(|_| Err(self.silent(CLOSING))))
+    }
+
+    fn silent(&self, patience: Duration) -> BlockError {
+        let text = format!(
+            "no answer within {} s while it was closed; this stick's ownership of the image ends by itself",
+            patience.as_secs()
+        );
+        BlockError::unreachable(self.name(), text)
     }
 
     fn name(&self) -> &str {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use block::store::StoreError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Daemon, disk, servers, usb};
+use super::{Daemon, Place, disk, servers, usb};
 use crate::config::Loaded;
 
 /// Requests that may wait while the daemon is busy with another one.
@@ -21,8 +21,8 @@ pub(super) enum Command {
     Suspend(String, oneshot::Sender<()>),
     /// Open it again.
     Resume(String),
-    /// Show something else than what is configured, or no longer.
-    Setup(Option<usb::Slot>, oneshot::Sender<()>),
+    /// Show the setup stick, or no longer.
+    Setup(Option<(Place, usb::Slot)>, oneshot::Sender<()>),
 }
 
 /// What putting a configuration in force did.
@@ -160,9 +160,9 @@ impl Handle {
         suspended
     }
 
-    /// Has the stick show something else than what is configured, or no longer.
-    pub(crate) async fn show_setup(&self, slot: Option<usb::Slot>) {
-        self.tell(|reply| Command::Setup(slot, reply)).await;
+    /// Shows the setup stick, or no longer.
+    pub(crate) async fn show_setup(&self, setup: Option<(Place, usb::Slot)>) {
+        self.tell(|reply| Command::Setup(setup, reply)).await;
     }
 
     async fn tell(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
@@ -209,8 +209,8 @@ impl Daemon {
                 tell(self);
                 let _ = reply.send(());
             }
-            Command::Setup(slot, reply) => {
-                self.show_setup(slot).await;
+            Command::Setup(setup, reply) => {
+                self.show_setup(setup).await;
                 tell(self);
                 let _ = reply.send(());
             }

@@ -26,6 +26,7 @@ use tokio::{
 use tracing::{error, info};
 
 pub(crate) use handle::{Applied, ApplyError, Handle, Suspended, View};
+pub(crate) use setup::Place;
 
 use crate::{
     config::{self, Loaded},
@@ -49,8 +50,10 @@ pub(crate) struct Daemon {
     usb: Option<usb::Runner>,
     /// Disks that somebody wants to stay closed, and how many do.
     suspended: BTreeMap<String, usize>,
-    /// What the stick shows instead of what is configured.
-    setup: Option<setup::Setup>,
+    /// The setup stick, while it is shown.
+    setup: Option<(setup::Place, usb::Slot)>,
+    /// Whether the stick was made with a LUN for it, behind those that are configured.
+    extra_lun: bool,
     changed: Changed,
     log: Logging,
 }
@@ -122,6 +125,7 @@ impl Daemon {
             usb: None,
             suspended: BTreeMap::new(),
             setup: None,
+            extra_lun: false,
             changed,
             log,
         };
@@ -168,9 +172,11 @@ impl Daemon {
 
     /// What is to be in each LUN.
     fn slots(&self) -> Vec<usb::Slot> {
-        if let Some(setup) = &self.setup {
-            return vec![setup.slot.clone()];
-        }
+        let extra = match &self.setup {
+            Some((setup::Place::Instead, slot)) => return vec![slot.clone()],
+            Some((setup::Place::Beside, slot)) => slot.clone(),
+            None => usb::Slot::empty(),
+        };
         let Some(gadget) = &self.loaded.config.gadget else {
             return Vec::new();
         };
@@ -191,6 +197,7 @@ impl Daemon {
                     ejected: None,
                 }
             })
+            .chain(self.extra_lun.then_some(extra))
             .collect()
     }
 

@@ -100,14 +100,16 @@ impl Daemon {
     /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks. Says
     /// whether the stick was pulled for it.
     async fn stop_outdated(&mut self, old: &Config, outdated: &[String]) -> bool {
-        let old_shape = old.gadget.as_ref().map(|gadget| usb::gadget_config(old, gadget));
+        let old_shape = old.gadget.as_ref().map(|gadget| usb::shape(old, gadget));
         let new_shape = self
             .loaded
             .config
             .gadget
             .as_ref()
-            .map(|gadget| usb::gadget_config(&self.loaded.config, gadget));
-        let pulled = self.usb.take_if(|_| old_shape != new_shape && self.setup.is_none());
+            .map(|gadget| usb::shape(&self.loaded.config, gadget));
+        let pulled = self
+            .usb
+            .take_if(|_| old_shape != new_shape && !matches!(self.setup, Some((super::Place::Instead, _))));
         let replugged = pulled.is_some();
         if let Some(usb) = pulled {
             usb.stop().await;

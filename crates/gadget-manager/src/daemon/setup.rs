@@ -1,51 +1,95 @@
-//! The setup stick in place of the configured one.
+//! The setup stick: in place of the configured one, or in a LUN behind its disks.
 
 use std::sync::Arc;
 
 use super::{Daemon, usb};
-use crate::config::{
-    Loaded,
-    model::{GadgetConfig, LunConfig},
+use crate::{
+    config::{
+        Config, Loaded,
+        model::{GadgetConfig, LunConfig, MAX_LUNS},
+    },
+    control,
 };
 
-/// What the stick shows instead of what is configured, and as what it introduces itself.
-pub(super) struct Setup {
-    pub(super) slot: usb::Slot,
-    gadget: GadgetConfig,
+/// Where the host sees the setup stick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Instead of what is configured. The host sees a stick pulled and another one plugged in.
+    Instead,
+    /// In a LUN of its own behind those that are configured, if the stick was made with one.
+    Beside,
 }
 
 impl Daemon {
-    /// Shows something else than what is configured, or no longer. The host sees the stick pulled and plugged in again.
-    pub(super) async fn show_setup(&mut self, slot: Option<usb::Slot>) {
-        if let Some(usb) = self.usb.take() {
+    /// Shows the setup stick, or no longer.
+    pub(super) async fn show_setup(&mut self, setup: Option<(Place, usb::Slot)>) {
+        let instead = |setup: &Option<(Place, usb::Slot)>| matches!(setup, Some((Place::Instead, _)));
+        let renewed = instead(&self.setup) || instead(&setup);
+        if renewed && let Some(usb) = self.usb.take() {
             usb.stop().await;
         }
-        let configured = self.loaded.config.gadget.clone();
-        self.setup = slot.map(|slot| Setup {
-            slot,
-            gadget: GadgetConfig {
-                luns: vec![LunConfig {
-                    removable: true,
-                    ..LunConfig::default()
-                }],
-                ..configured.unwrap_or_default()
-            },
-        });
-        self.start_usb();
+        self.setup = setup;
+        match &self.usb {
+            Some(usb) => usb.set_slots(self.slots()),
+            None => self.start_usb(),
+        }
         self.changed.send_replace(());
     }
 
     /// Starts the USB side, if there is something to show.
     pub(super) fn start_usb(&mut self) {
-        let loaded = match &self.setup {
-            Some(setup) => {
-                let mut shown = Loaded::clone(&self.loaded);
-                shown.config.gadget = Some(setup.gadget.clone());
-                Arc::new(shown)
-            }
-            None if self.loaded.config.gadget.is_some() => self.loaded.clone(),
-            None => return,
+        let config = &self.loaded.config;
+        let mut shown = config.gadget.clone();
+        self.extra_lun = false;
+        if matches!(self.setup, Some((Place::Instead, _))) {
+            shown.get_or_insert_with(GadgetConfig::default).luns = vec![setup_lun(false)];
+        } else if let Some(gadget) = &mut shown
+            && has_room(config)
+        {
+            gadget.luns.push(setup_lun(true));
+            self.extra_lun = true;
+        }
+        if shown.is_none() {
+            return;
+        }
+        let mut loaded = Loaded::clone(&self.loaded);
+        loaded.config.gadget = shown;
+        let runner = usb::Runner::start(Arc::new(loaded), self.slots(), self.changed.clone());
+        self.usb = Some(runner);
+    }
+}
+
+/// Whether a stick that is made now has a LUN for the setup stick: nobody owns the device, it has a page, and there is room.
+fn has_room(config: &Config) -> bool {
+    let luns = config.gadget.iter().map(|gadget| gadget.luns.len()).sum::<usize>();
+    config.web.is_some() && luns < MAX_LUNS && !control::is_claimed(config)
+}
+
+fn setup_lun(read_only: bool) -> LunConfig {
+    LunConfig {
+        removable: true,
+        read_only,
+        ..LunConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_behind_the_disks_of_a_device_without_an_owner_that_has_a_page() {
+        let state = tempfile::tempdir().unwrap();
+        let room = |web: &str, luns: usize| {
+            let luns = "[[gadget.lun]]\n".repeat(luns);
+            let text = format!("state_dir = \"{}\"\n{web}\n[gadget]\n{luns}", state.path().display());
+            has_room(&crate::config::parse(&text).unwrap())
         };
-        self.usb = Some(usb::Runner::start(loaded, self.slots(), self.changed.clone()));
+        assert!(room("[web]", 1) && room("[web]", 7));
+        assert!(!room("[web]", 8), "hosts know eight");
+        assert!(!room("", 1), "no page");
+        std::fs::create_dir(state.path().join("web")).unwrap();
+        std::fs::write(state.path().join("web/access.json"), "{").unwrap();
+        assert!(!room("[web]", 1), "locked");
     }
 }

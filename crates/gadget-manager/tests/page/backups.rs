@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::phone::{Device, Phone, folder};
+use crate::phone::{Device, Phone};
 
 const SECRET: &str = "cGxhbnRlZC1zZWNyZXQ=";
 
@@ -27,22 +27,8 @@ fn base64(data: &[u8]) -> String {
 
 async fn set_up(device: &Device, phone: &Phone) {
     phone.put("/device/name", json!({"name": "films"})).await.ok();
-    phone
-        .put("/stores/card", folder(&device.home.join("images")))
-        .await
-        .ok();
+    device.add_card_with(phone, "a", 1 << 20, false).await;
     phone.put("/stores/cloud", cloud()).await.ok();
-    phone
-        .result(
-            phone
-                .post("/stores/card/images", json!({"name": "a", "size": 1 << 20}))
-                .await,
-        )
-        .await;
-    phone
-        .post("/disks", json!({"name": "a", "store": "card", "image": "a"}))
-        .await
-        .ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,21 +9,7 @@ use crate::phone::{Device, folder};
 
 async fn with_disk() -> (Device, crate::phone::Phone) {
     let (device, phone) = Device::claimed("").await;
-    phone
-        .put("/stores/card", folder(&device.home.join("images")))
-        .await
-        .ok();
-    phone
-        .result(
-            phone
-                .post("/stores/card/images", json!({"name": "films", "size": 4 << 20}))
-                .await,
-        )
-        .await;
-    phone
-        .post("/disks", json!({"name": "films", "store": "card", "image": "films"}))
-        .await
-        .ok();
+    device.add_card_with(&phone, "films", 4 << 20, false).await;
     (device, phone)
 }
 

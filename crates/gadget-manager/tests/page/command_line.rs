@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::phone::{Device, PASSWORD, folder};
+use crate::phone::{Device, PASSWORD};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_sees_and_does_what_the_page_does() {
@@ -21,24 +21,7 @@ async fn the_command_line_sees_and_does_what_the_page_does() {
     phone.get("/claim-code").await.is(403, "forbidden");
     phone.delete("/owner").await.is(403, "forbidden");
     assert!(device.home.fails(1, &["claim-code"]).contains("has an owner"));
-    phone
-        .put("/stores/card", folder(&device.home.join("images")))
-        .await
-        .ok();
-    phone
-        .result(
-            phone
-                .post("/stores/card/images", json!({"name": "films", "size": 1 << 20}))
-                .await,
-        )
-        .await;
-    phone
-        .post(
-            "/disks",
-            json!({"name": "films", "store": "card", "image": "films", "insert": true}),
-        )
-        .await
-        .ok();
+    device.add_card_with(&phone, "films", 1 << 20, true).await;
     let text = device.home.ok(&["status"]);
     assert!(text.contains("LUN 0: films") && text.contains("online"), "{text}");
     assert!(device.home.fails(1, &["eject", "0"]).contains("no stick"));

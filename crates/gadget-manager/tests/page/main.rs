@@ -5,6 +5,7 @@ mod backups;
 mod changes;
 mod cloud;
 mod command_line;
+mod floods;
 mod phone;
 mod secrets;
 mod setup;

@@ -103,6 +103,21 @@ impl Device {
         self.start().await;
     }
 
+    /// Has `phone` set up a store in a folder of its own: `card`.
+    pub(crate) async fn add_card(&self, phone: &Phone) {
+        let settings = folder(&self.home.join("images"));
+        phone.put("/stores/card", settings).await.ok();
+    }
+
+    /// The same, and an image of `size` bytes in it, served as a disk of this name.
+    pub(crate) async fn add_card_with(&self, phone: &Phone, name: &str, size: u64, insert: bool) {
+        self.add_card(phone).await;
+        let image = json!({"name": name, "size": size});
+        phone.result(phone.post("/stores/card/images", image).await).await;
+        let disk = json!({"name": name, "store": "card", "image": name, "insert": insert});
+        phone.post("/disks", disk).await.ok();
+    }
+
     /// Somebody who is not signed in.
     pub(crate) fn phone(&self) -> Phone {
         Phone {

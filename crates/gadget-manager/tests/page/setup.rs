@@ -77,10 +77,7 @@ async fn a_new_device_becomes_a_stick() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_page_sets_up_is_served_and_is_still_there_after_a_restart() {
     let (mut device, phone) = Device::claimed("").await;
-    phone
-        .put("/stores/card", folder(&device.home.join("images")))
-        .await
-        .ok();
+    device.add_card(&phone).await;
     let image = json!({"name": "films", "size": 64 << 20, "filesystem": {"type": "fat", "label": "FILMS"}});
     phone.result(phone.post("/stores/card/images", image).await).await;
     let disk = json!({"name": "films", "store": "card", "image": "films"});
@@ -194,10 +191,7 @@ async fn what_cannot_be_says_where() {
     let values = json!({"account": "x", "account_key": "eA==", "container": "sticks", "concurrency": 1000});
     let problem = phone.put("/stores/cloud", azure(values)).await.is(400, "invalid");
     assert_eq!(problem["field"], "/values/concurrency");
-    phone
-        .put("/stores/card", folder(&device.home.join("images")))
-        .await
-        .ok();
+    device.add_card(&phone).await;
     let image = |image: Value| phone.post("/stores/card/images", image);
     let size = image(json!({"name": "a", "size": 512, "filesystem": {"type": "fat", "label": "A"}})).await;
     assert_eq!(phone.problem(size).await["field"], "/size");

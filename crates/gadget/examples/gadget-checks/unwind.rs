@@ -92,12 +92,16 @@ pub(crate) async fn every_failing_step_is_undone() {
             .replace("FUNCTION", "mass_storage.cloud-stick-undo-0");
         let path = path.trim_end_matches('/');
         let calls = "mkdir,mkdirat,symlink,symlinkat,openat";
-        let inject = format!("inject={calls}:error=EIO:when=1");
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:error=EIO:when=1"));
         let output = host::run(
             "strace",
             &[
                 "-f",
                 "-q",
+                // Stops it at these calls only, instead of at each: three times as fast under emulation.
+                "--seccomp-bpf",
+                "-e",
+                &trace,
                 "-o",
                 "/tmp/strace",
                 "-P",

@@ -218,8 +218,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        Secret,
         credential::{Sas, SharedKey},
-        secret::Secret,
     };
 
     fn key() -> Credential {

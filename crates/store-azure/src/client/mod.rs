@@ -422,7 +422,7 @@ mod tests {
     use http::Method;
 
     use super::*;
-    use crate::{credential::SharedKey, secret::Secret};
+    use crate::{Secret, credential::SharedKey};
 
     #[tokio::test]
     async fn silence_halves_what_is_sent_at_once() {

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use block::{Health, Status};
+use block::{BlockError, Status};
 use tokio::sync::watch;
 
 use crate::error::AzureError;
@@ -22,7 +22,7 @@ pub(crate) struct Monitor {
     disk: String,
     silent: AtomicU32,
     since: Mutex<SystemTime>,
-    status: watch::Sender<Status>,
+    state: block::Monitor,
 }
 
 impl Monitor {
@@ -31,31 +31,29 @@ impl Monitor {
             disk: disk.to_owned(),
             silent: AtomicU32::new(0),
             since: Mutex::new(SystemTime::now()),
-            status: watch::Sender::new(Status::online(size)),
+            state: block::Monitor::new(size),
         }
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
+        self.state.subscribe()
     }
 
     pub(crate) fn size(&self) -> u64 {
-        self.status.borrow().size
+        self.state.size()
     }
 
     pub(crate) fn set_size(&self, size: u64) {
-        self.status.send_modify(|status| status.size = size);
+        self.state.set_size(size);
     }
 
-    /// A state that nothing can end.
-    pub(crate) fn set_final(&self, health: Health) {
-        self.status.send_if_modified(|status| {
-            let change = !matches!(status.health, Health::Closed);
-            if change {
-                status.health = health;
-            }
-            change
-        });
+    /// Somebody else owns the disk; told again when it is known who.
+    pub(crate) fn fenced(&self, error: BlockError) {
+        self.state.fenced_by(error);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.state.closed();
     }
 
     /// Any answer, also a refusal.
@@ -64,13 +62,7 @@ impl Monitor {
             return;
         }
         self.silent.store(0, Ordering::Relaxed);
-        self.status.send_if_modified(|status| {
-            let change = matches!(status.health, Health::Unreachable { .. });
-            if change {
-                status.health = Health::Online;
-            }
-            change
-        });
+        self.state.answered();
     }
 
     /// Nobody answered.
@@ -83,15 +75,7 @@ impl Monitor {
         if silent + 1 < SILENT {
             return;
         }
-        let since = *since;
-        self.status.send_if_modified(|status| {
-            let change = matches!(status.health, Health::Online);
-            if change {
-                let error = error.clone().into_block(&self.disk);
-                status.health = Health::Unreachable { since, error };
-            }
-            change
-        });
+        self.state.silent(*since, error.clone().into_block(&self.disk));
     }
 }
 
@@ -112,7 +96,7 @@ mod tests {
         assert_eq!(health(), "unreachable");
         monitor.answered();
         assert_eq!(health(), "online");
-        monitor.set_final(Health::Closed);
+        monitor.closed();
         (0..5).for_each(|_| monitor.failed(&error));
         assert_eq!(health(), "closed");
     }

@@ -186,6 +186,16 @@ fn walk(xml: &[u8], mut at_end: impl FnMut(&[&str], &str) -> Result<(), Reason>)
     let mut path: Vec<String> = Vec::new();
     let mut texts: Vec<String> = Vec::new();
     let mut seen_root = false;
+    let mut enter = |path: &mut Vec<String>, name: &str| {
+        if path.len() >= MAX_DEPTH {
+            return Err("nested too deeply");
+        }
+        if path.is_empty() && std::mem::replace(&mut seen_root, true) {
+            return Err("two roots");
+        }
+        path.push(name.to_owned());
+        Ok(())
+    };
     let mut end = |path: &[String], text: &str| {
         let mut names = [""; MAX_DEPTH];
         for (slot, name) in names.iter_mut().zip(path) {
@@ -196,14 +206,7 @@ fn walk(xml: &[u8], mut at_end: impl FnMut(&[&str], &str) -> Result<(), Reason>)
     loop {
         match reader.read_event().map_err(|_| "broken XML")? {
             Event::Start(tag) => {
-                let name = tag.name().into_inner().to_owned();
-                if path.len() >= MAX_DEPTH {
-                    return Err("nested too deeply");
-                }
-                if path.is_empty() && std::mem::replace(&mut seen_root, true) {
-                    return Err("two roots");
-                }
-                path.push(name);
+                enter(&mut path, tag.name().into_inner())?;
                 texts.push(String::new());
             }
             Event::End(_) => {
@@ -212,14 +215,7 @@ fn walk(xml: &[u8], mut at_end: impl FnMut(&[&str], &str) -> Result<(), Reason>)
                 path.pop();
             }
             Event::Empty(tag) => {
-                let name = tag.name().into_inner().to_owned();
-                if path.len() >= MAX_DEPTH {
-                    return Err("nested too deeply");
-                }
-                if path.is_empty() && std::mem::replace(&mut seen_root, true) {
-                    return Err("two roots");
-                }
-                path.push(name);
+                enter(&mut path, tag.name().into_inner())?;
                 end(&path, "")?;
                 path.pop();
             }

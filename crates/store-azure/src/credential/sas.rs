@@ -8,8 +8,8 @@ use time::{OffsetDateTime, PrimitiveDateTime, format_description::well_known::Rf
 use url::form_urlencoded;
 
 use crate::{
+    Secret,
     error::{AzureError, Result},
-    secret::Secret,
 };
 
 /// Longest text that is looked at.

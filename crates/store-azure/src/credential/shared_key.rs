@@ -10,8 +10,8 @@ use ring::hmac;
 use url::Url;
 
 use crate::{
+    Secret,
     error::{AzureError, Result},
-    secret::Secret,
 };
 
 /// An account and its key, ready to sign.

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::{
+    Secret,
     error::{AzureError, Result},
-    secret::Secret,
 };
 
 /// The audience of storage tokens, the same in all clouds.

@@ -10,12 +10,12 @@ mod resize;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
 use block::{
-    BlockDevice, BlockError, Extent, ExtentKind, Features, Health, Operation, Payload, Properties, RangeLock, Result,
+    BlockDevice, BlockError, Closing, Extent, ExtentKind, Features, Operation, Payload, Properties, RangeLock, Result,
     Status, WriteFlags, ZeroFlags,
 };
 use tokio::{
@@ -83,9 +83,7 @@ pub(crate) struct Inner {
     loading: watch::Sender<Loading>,
     /// Writes and clears have their range alone.
     ranges: RangeLock,
-    closed: AtomicBool,
-    /// The task that closes it, until somebody learned how that went.
-    closing: tokio::sync::Mutex<Option<JoinHandle<Result<()>>>>,
+    closing: Closing,
 }
 
 impl Inner {
@@ -99,7 +97,7 @@ impl Inner {
 
     async fn close(&self) -> Result<()> {
         let Mode::Owner { ownership, .. } = &self.mode else {
-            self.monitor.set_final(Health::Closed);
+            self.monitor.closed();
             return Ok(());
         };
         let deadline = self.blob.client().deadline();
@@ -108,7 +106,7 @@ impl Inner {
         let state = ownership.check(Instant::now()).await;
         ownership.release();
         let released = self.blob.release_lease(ownership.lease()).await;
-        self.monitor.set_final(Health::Closed);
+        self.monitor.closed();
         info!(disk = %self.name, "closed");
         match (state, released) {
             (Err(fenced @ BlockError::Fenced { .. }), _) => Err(fenced),
@@ -164,9 +162,7 @@ impl AzureDisk {
     }
 
     fn check(&self, operation: Operation, offset: u64, length: u64) -> Result<()> {
-        if self.inner.closed.load(Ordering::Acquire) {
-            return Err(BlockError::io(&self.inner.name, "the disk is closed"));
-        }
+        self.inner.closing.check(&self.inner.name)?;
         self.properties().check(&self.inner.name, operation, offset, length)
     }
 
@@ -301,18 +297,9 @@ impl BlockDevice for AzureDisk {
     }
 
     async fn close(&self) -> Result<()> {
-        let mut closing = self.inner.closing.lock().await;
-        if !self.inner.closed.swap(true, Ordering::AcqRel) {
-            // Whoever gives this future up does not keep the disk from being closed.
-            let inner = self.inner.clone();
-            *closing = Some(tokio::spawn(async move { inner.close().await }));
-        }
-        let Some(task) = closing.as_mut() else {
-            return Ok(());
-        };
-        let ended = task.await;
-        *closing = None;
-        ended.unwrap_or_else(|_| {
+        let inner = self.inner.clone();
+        let ended = self.inner.closing.run(|| async move { inner.close().await }).await;
+        ended.unwrap_or_else(|| {
             Err(BlockError::io(
                 &self.inner.name,
                 "closing was cut short; the lease runs out by itself",

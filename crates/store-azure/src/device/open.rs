@@ -1,11 +1,8 @@
 //! Opening a blob: what it is, whose it is, and making it ours.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64},
-};
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
-use block::RangeLock;
+use block::{Closing, RangeLock};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::{sync::watch, time::Instant};
@@ -137,8 +134,7 @@ pub async fn open(blob: &Blob, name: &str, settings: &OpenSettings) -> Result<Az
         map: Mutex::new(ExtentMap::new()),
         loading: watch::Sender::new(Loading::To(0)),
         ranges: RangeLock::new(),
-        closed: AtomicBool::new(false),
-        closing: tokio::sync::Mutex::new(None),
+        closing: Closing::default(),
     }))
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use block::{BlockError, Health};
+use block::BlockError;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -98,7 +98,7 @@ impl Ownership {
                 State::Held if Instant::now() < self.valid_until() => return Ok(()),
                 State::Lost(error) => return Err(error.clone()),
                 State::Lapsed(Some(error)) => return Err(error.clone()),
-                State::Released => return Err(closed(&self.disk)),
+                State::Released => return Err(BlockError::closed(&self.disk)),
                 State::Held | State::Lapsed(None) => {}
             }
         }
@@ -112,9 +112,9 @@ impl Ownership {
             Ok(Ok(state)) => match &*state {
                 State::Lost(error) | State::Lapsed(Some(error)) => Err(error.clone()),
                 State::Held => Ok(()),
-                State::Released | State::Lapsed(None) => Err(closed(&self.disk)),
+                State::Released | State::Lapsed(None) => Err(BlockError::closed(&self.disk)),
             },
-            Ok(Err(_)) => Err(closed(&self.disk)),
+            Ok(Err(_)) => Err(BlockError::closed(&self.disk)),
             Err(_) => Err(BlockError::unreachable(
                 &self.disk,
                 "its lease could not be renewed in time; nothing is written until the service confirms it",
@@ -134,7 +134,7 @@ impl Ownership {
         });
         if news {
             error!(disk = %self.disk, %error, "fenced");
-            monitor.set_final(Health::Fenced { error });
+            monitor.fenced(error);
         }
     }
 
@@ -153,7 +153,7 @@ impl Ownership {
                     *state = State::Lost(error.clone());
                 }
             });
-            monitor.set_final(Health::Fenced { error });
+            monitor.fenced(error);
         }
     }
 
@@ -289,10 +289,6 @@ impl Ownership {
             detail: describe_owner(&properties.metadata).unwrap_or_else(|| "it had another owner meanwhile".to_owned()),
         })
     }
-}
-
-fn closed(disk: &str) -> BlockError {
-    BlockError::io(disk, "the disk is closed")
 }
 
 /// The generation in metadata; a blob without one never had an owner of ours.

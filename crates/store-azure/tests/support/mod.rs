@@ -1,23 +1,19 @@
 //! What the tests of this crate share.
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 #![allow(unreachable_pub, reason = "a module of tests, not of a library")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 pub mod rules;
 pub mod service;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use block::{
-    BlockDevice, Payload,
-    store::{CreateOptions, ImageRef, OpenOptions, Store},
-};
-use rand::{RngCore, SeedableRng, rngs::StdRng};
+use block::store::{CreateOptions, ImageRef, OpenOptions, Store};
 use store_azure::{AzureConfig, AzureDisk, AzureSecret, AzureStore, Secret};
 use testkit::Azurite;
+pub use testkit::{
+    disks::{MIB, random, read, read_only, sized as raw, take_over, unique, write},
+    until,
+};
 use tokio::sync::OnceCell;
-
-pub const MIB: u64 = 1 << 20;
 
 static AZURITE: OnceCell<Azurite> = OnceCell::const_new();
 
@@ -26,12 +22,6 @@ pub async fn azurite() -> &'static Azurite {
     AZURITE
         .get_or_init(|| async { Azurite::in_memory().await.expect("Azurite must start") })
         .await
-}
-
-/// A container name that nobody else uses.
-pub fn unique(what: &str) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 pub fn connection(azurite: &Azurite) -> AzureSecret {
@@ -62,28 +52,10 @@ pub async fn as_device(store: &AzureStore, identity: &str) -> AzureStore {
         .with_identity(Some(identity.to_owned()))
 }
 
-pub fn raw(size: u64) -> CreateOptions {
-    CreateOptions { size, format: None }
-}
-
 pub fn vhd(size: u64) -> CreateOptions {
     CreateOptions {
         size,
         format: Some("vhd".to_owned()),
-    }
-}
-
-pub fn take_over() -> OpenOptions {
-    OpenOptions {
-        take_over: true,
-        ..OpenOptions::default()
-    }
-}
-
-pub fn read_only() -> OpenOptions {
-    OpenOptions {
-        read_only: true,
-        ..OpenOptions::default()
     }
 }
 
@@ -98,22 +70,6 @@ pub async fn open(store: &AzureStore, image: &str) -> AzureDisk {
 pub async fn disk(store: &AzureStore, image: &str, size: u64) -> AzureDisk {
     store.create(image, &raw(size)).await.expect("a new image");
     open(store, image).await
-}
-
-pub fn random(seed: u64, len: usize) -> Vec<u8> {
-    let mut data = vec![0; len];
-    StdRng::seed_from_u64(seed).fill_bytes(&mut data);
-    data
-}
-
-pub async fn write(disk: &dyn BlockDevice, offset: u64, data: Vec<u8>) {
-    disk.write(offset, Payload::from(data), Default::default())
-        .await
-        .expect("a write");
-}
-
-pub async fn read(disk: &dyn BlockDevice, offset: u64, len: u32) -> Vec<u8> {
-    disk.read(offset, len).await.expect("a read").to_vec()
 }
 
 /// How a raw image is opened for writing, by somebody without an identity.

@@ -275,12 +275,3 @@ async fn send(stream: &mut BufReader<TcpStream>, request: &Request, answer: Answ
     }
     stream.get_mut().write_all(&bytes).await.is_ok() && answer.cut.is_none()
 }
-
-/// Waits until `condition` holds; fails loudly if it never does.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(120);
-    while !condition() {
-        assert!(tokio::time::Instant::now() < patience, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}

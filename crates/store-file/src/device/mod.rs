@@ -93,7 +93,7 @@ impl Shared {
     }
 
     fn closed(&self) -> BlockError {
-        BlockError::io(&self.name, "the disk is closed")
+        BlockError::closed(&self.name)
     }
 
     fn file(&self) -> Result<Arc<File>> {
@@ -194,11 +194,7 @@ impl FileDevice {
     /// Checks a request and waits until nobody else is at its range.
     async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<RangeGuard> {
         self.shared.check(operation, offset, length)?;
-        let range = offset..offset + length;
-        let guard = match operation.modifies() {
-            true => self.locks.exclusive(range).await,
-            false => self.locks.shared(range).await,
-        };
+        let guard = self.locks.for_request(operation, offset, length).await;
         // It may have been cut off meanwhile.
         self.shared.check(operation, offset, length)?;
         Ok(guard)

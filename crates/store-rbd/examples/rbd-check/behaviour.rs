@@ -8,16 +8,16 @@ use block::{
     store::{OpenOptions, Store, StoreError, Verdict},
 };
 use store_rbd::ClientKind;
+use testkit::disks::{MIB, unique};
 
 use crate::{
-    cluster::{Cluster, create, open, unique},
+    cluster::{Cluster, create, open},
     leftovers::{
         what_a_dead_process_left_is_used_again, what_may_be_out_of_date_is_mapped_anew, what_others_left_is_left_alone,
     },
     tell,
 };
 
-const MIB: u64 = 1 << 20;
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 

@@ -1,20 +1,14 @@
 //! Where the cluster is, and stores in it.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use block::{
     Disk,
-    store::{CreateOptions, ImageRef, OpenOptions, Store},
+    store::{ImageRef, OpenOptions, Store},
 };
 use store_rbd::{ClientKind, RbdConfig, RbdSecret, RbdStore, Secret};
+use testkit::disks::sized;
 
 /// What is needed to reach the cluster.
 #[derive(Clone)]
@@ -66,16 +60,9 @@ impl Cluster {
     }
 }
 
-/// A name that nobody else uses.
-pub(crate) fn unique(what: &str) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Makes an image of `size` bytes.
 pub(crate) async fn create(store: &RbdStore, image: &str, size: u64) -> Result<()> {
-    let options = CreateOptions { size, format: None };
-    store.create(image, &options).await?;
+    store.create(image, &sized(size)).await?;
     Ok(())
 }
 

@@ -9,9 +9,10 @@ use block::{
     store::{OpenOptions, Store},
 };
 use store_rbd::{ClientKind, RbdConfig};
+use testkit::disks::unique;
 
 use crate::{
-    cluster::{Cluster, create, open, unique},
+    cluster::{Cluster, create, open},
     tell,
 };
 

@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Without quotes, escapes and comment. May be a secret.
     pub(crate) value: Zeroizing<String>,
+    /// Where it is in the text, counted from 1.
+    pub(crate) line: usize,
 }
 
 /// What is wrong with a text, and on which line, counted from 1. Never quotes the text: it may hold a key.
@@ -85,7 +87,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Section>, IniError> {
         let section = sections
             .last_mut()
             .ok_or(fail("a setting before the first [section]"))?;
-        section.entries.push(Entry { key, value });
+        section.entries.push(Entry {
+            key,
+            value,
+            line: index + 1,
+        });
     }
     Ok(sections)
 }

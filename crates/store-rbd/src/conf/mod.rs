@@ -5,6 +5,7 @@
 
 pub(crate) mod ini;
 mod monitors;
+mod secrets;
 
 use ini::{IniError, Section};
 pub use monitors::{Address, BadMonitors, Monitor, Monitors, PORT_V1, PORT_V2, Protocol};
@@ -69,6 +70,11 @@ pub enum ConfError {
     /// `fsid` is no UUID.
     #[error("fsid is no UUID such as 9b3a2f4e-1c5d-4b6a-8f7e-0a1b2c3d4e5f")]
     Fsid,
+    /// A secret in a text that is shown again, on this line.
+    #[error(
+        "line {0} holds a key or password, and this text is shown again: take the line out, and put the key into the keyring"
+    )]
+    Secret(usize),
     /// A value that cannot be passed on.
     #[error("{0} has a value that cannot be used")]
     Value(String),
@@ -97,6 +103,19 @@ impl CephConf {
         Ok(Self {
             sections: ini::parse(text)?,
         })
+    }
+
+    /// Reads a configuration file whose text is kept as a setting, which is shown again: there must be no secret in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse), and the line of a secret.
+    pub fn parse_shown(text: &str) -> Result<Self, ConfError> {
+        let conf = Self::parse(text)?;
+        match secrets::line(text, &conf.sections) {
+            Some(line) => Err(ConfError::Secret(line)),
+            None => Ok(conf),
+        }
     }
 
     /// What it has for `client.user`: its own section goes before `[client]`, that before `[global]`; of settings given

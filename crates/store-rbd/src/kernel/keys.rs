@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use libc::c_long;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::Secret;
 
 /// The kernel's type for keys of Ceph users.
 const KEY_TYPE: &std::ffi::CStr = c"ceph";

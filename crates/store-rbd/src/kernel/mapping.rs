@@ -20,8 +20,8 @@ use super::{
     turns::Turn,
 };
 use crate::{
+    Secret,
     error::{RbdError, Result},
-    secret::Secret,
 };
 
 /// How long others may have a mapping of ours open for moments, as udevd has when it looks at new devices.

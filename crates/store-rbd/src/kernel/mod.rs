@@ -156,17 +156,10 @@ impl Kernel {
         cluster.map(|()| facts)
     }
 
-    /// Whether the image is in the cluster that is meant.
+    /// Whether the image is in the cluster that is meant, as far as the kernel tells.
     fn check_cluster(&self, entry: &Entry) -> Result<()> {
-        match (&self.access.fsid, entry.fsid()) {
-            (Some(expected), Some(found)) if !expected.eq_ignore_ascii_case(&found) => Err(RbdError::invalid(
-                "fsid",
-                format!(
-                    "it is the cluster {found}, not {expected} as the settings say; correct fsid, or the addresses of the monitors"
-                ),
-            )),
-            _ => Ok(()),
-        }
+        let found = entry.fsid();
+        found.map_or(Ok(()), |found| self.access.check_cluster("fsid", &found))
     }
 
     /// What can be known of an image without librbd.

@@ -85,14 +85,8 @@ impl Cluster {
         if connected < 0 {
             return Err(cluster.not_connected(access, -connected));
         }
-        if let Some(expected) = &access.fsid {
-            let found = cluster.fsid()?;
-            if found != *expected {
-                let detail = format!(
-                    "it is the cluster {found}, not {expected} as the settings say; correct fsid, or the addresses of the monitors"
-                );
-                return Err(RbdError::invalid(cluster.name.clone(), detail));
-            }
+        if access.fsid.is_some() {
+            access.check_cluster(&cluster.name, &cluster.fsid()?)?;
         }
         Ok(Arc::new(cluster))
     }

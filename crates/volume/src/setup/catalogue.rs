@@ -17,6 +17,7 @@ pub(super) struct Words {
     pub(super) enter: &'static str,
     pub(super) drop_heading: &'static str,
     pub(super) drop: &'static str,
+    pub(super) drop_not: &'static str,
     pub(super) report_heading: &'static str,
     pub(super) log: &'static str,
     pub(super) version: &'static str,
@@ -35,8 +36,9 @@ pub(super) const ENGLISH: Words = Words {
     no_network: "The device has no network yet. Plug in a network cable and unplug and replug the stick to see its address here.",
     enter: "Enter this code: {}",
     drop_heading: "Without a network",
-    drop: "Copy gadget-manager.toml, and ceph.conf and a keyring where they are needed, onto this stick and eject it. The \
-           device checks them and uses them; nothing is executed. Then the stick comes back with report.txt.",
+    drop: "Copy gadget-manager.toml, and secrets.toml or ceph.conf and a keyring where they are needed, onto this stick and \
+           eject it. The device checks them and uses them; nothing is executed. Then the stick comes back with report.txt.",
+    drop_not: "Files that are copied onto this stick are not used: this device is set up on its page.",
     report_heading: "What became of the files you copied",
     log: "The last start failed; last-log.txt says more.",
     version: "Version {}",
@@ -56,8 +58,10 @@ pub(super) const GERMAN: Words = Words {
                  Adresse.",
     enter: "Diesen Code eingeben: {}",
     drop_heading: "Ohne Netz",
-    drop: "gadget-manager.toml und, wo sie gebraucht werden, ceph.conf und einen Keyring auf diesen Stick kopieren und ihn \
-           auswerfen. Das Gerät prüft und benutzt sie; ausgeführt wird nichts. Dann kommt der Stick mit report.txt wieder.",
+    drop: "gadget-manager.toml und, wo sie gebraucht werden, secrets.toml oder ceph.conf und einen Keyring auf diesen Stick \
+           kopieren und ihn auswerfen. Das Gerät prüft und benutzt sie; ausgeführt wird nichts. Dann kommt der Stick mit \
+           report.txt wieder.",
+    drop_not: "Dateien, die auf diesen Stick kopiert werden, benutzt das Gerät nicht: Eingerichtet wird es auf seiner Seite.",
     report_heading: "Was aus den kopierten Dateien wurde",
     log: "Der letzte Start ist fehlgeschlagen; mehr steht in last-log.txt.",
     version: "Version {}",

@@ -89,7 +89,10 @@ fn section(out: &mut String, pages: &SetupPages<'_>, words: &Words) {
         let code = format!("<strong class=\"code\">{}</strong>", escape::html(code));
         let _ = writeln!(out, "<li>{}</li>", words.enter.replace("{}", &code));
     }
-    let _ = writeln!(out, "</ol>\n<h3>{}</h3>\n<p>{}</p>", words.drop_heading, words.drop);
+    let _ = match pages.takes_files {
+        true => writeln!(out, "</ol>\n<h3>{}</h3>\n<p>{}</p>", words.drop_heading, words.drop),
+        false => writeln!(out, "</ol>\n<p>{}</p>", words.drop_not),
+    };
     report(out, pages, words);
     if pages.last_log.is_some() {
         let link = words

@@ -11,6 +11,7 @@
 //!     device_name: "Cloud Stick",
 //!     addresses: &addresses,
 //!     claim_code: Some("K7QP-2MXD"),
+//!     takes_files: true,
 //!     wifi: None,
 //!     version: "0.1.0",
 //!     last_log: None,
@@ -55,6 +56,8 @@ pub struct SetupPages<'a> {
     pub addresses: &'a [String],
     /// The code that claims the device; `None` once it is claimed.
     pub claim_code: Option<&'a str>,
+    /// Whether files that are dropped on the stick are used.
+    pub takes_files: bool,
     /// The network that the device makes, if it does.
     pub wifi: Option<Wifi<'a>>,
     /// Version of the software.

@@ -35,7 +35,10 @@ fn section(pages: &SetupPages<'_>, words: &catalogue::Words) -> String {
         lines.push(words.same_network.to_owned());
     }
     lines.extend(pages.claim_code.map(|code| format!("\n{}", put(words.enter, code))));
-    lines.push(format!("\n{}: {}", words.drop_heading, words.drop));
+    lines.push(match pages.takes_files {
+        true => format!("\n{}: {}", words.drop_heading, words.drop),
+        false => format!("\n{}", words.drop_not),
+    });
     if pages.report.is_some() {
         lines.push(format!("\n{}: report.txt", words.report_heading));
     }

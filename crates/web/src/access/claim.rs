@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 
-use super::{Access, Peer, SessionCookie, code, password};
+use super::{Access, Peer, SessionCookie, Visitor, code, password};
 use crate::api::{Problem, ProblemCode, Secret, Session};
 
 impl Access {
@@ -31,7 +31,7 @@ impl Access {
     /// Makes the sender the owner.
     pub(crate) async fn claim(
         self: &Arc<Self>,
-        peer: Peer,
+        visitor: Visitor,
         code: Option<Secret>,
         password: Secret,
     ) -> Result<(SessionCookie, Json<Session>), Problem> {
@@ -42,10 +42,10 @@ impl Access {
             let _turn = turn;
             access.unclaimed()?;
             if !access.button_pressed() {
-                access.check_code(peer, code)?;
+                access.check_code(visitor.peer, code)?;
             }
             let kept = password::hash(&password, access.settings.costs)?;
-            let begun = access.begin_session(peer, |record| {
+            let begun = access.begin_session(visitor, |record| {
                 if record.claim_code.take().is_none() {
                     return Err(claimed());
                 }

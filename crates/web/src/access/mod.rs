@@ -5,6 +5,7 @@
 //! may do everything: who can open its socket is root. All that is kept is in one file; a damaged one locks the device.
 
 mod attempts;
+mod browser;
 mod caller;
 mod claim;
 mod clock;
@@ -15,6 +16,7 @@ mod peer;
 mod random;
 mod record;
 mod session;
+mod sessions;
 mod sign_in;
 mod token;
 mod tokens;
@@ -31,6 +33,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use attempts::Patience;
+pub(crate) use browser::Visitor;
 pub(crate) use caller::{Caller, Identity, Local, Owner};
 pub(crate) use clock::earliest;
 pub use clock::{Clock, SystemClock};
@@ -45,6 +48,9 @@ use crate::api::{Problem, ProblemCode};
 use attempts::{Gate, Peers};
 use random::Hash;
 use record::Record;
+
+/// What is kept, in its folder.
+const FILE: &str = "access.json";
 
 /// How access is to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +99,15 @@ impl Default for Settings {
     }
 }
 
+/// Whether the device has an owner, or is locked, as the file in a folder has it: for who cannot wait until the page is open.
+#[must_use]
+pub fn is_claimed(folder: &Path) -> bool {
+    match Record::load(&folder.join(FILE)) {
+        Ok(record) => record.is_some_and(|record| record.claim_code.is_none()),
+        Err(_) => true,
+    }
+}
+
 /// Access cannot be had at all.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -138,7 +153,7 @@ impl Access {
     /// wrote the device's card may have put one, or a new one. With a damaged `access.json` nobody gets in but the
     /// command line on the machine, which can reset it.
     pub fn open(folder: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
-        let path = folder.join("access.json");
+        let path = folder.join(FILE);
         let record = match Record::load(&path) {
             Ok(Some(record)) => record,
             Ok(None) => {

@@ -51,6 +51,11 @@ impl Peer {
         self.tls
     }
 
+    /// Where it is on the network.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// What limits count by: an address, of IPv6 the first 64 bits, since one machine has all the rest (RFC 4291, 2.5.1).
     pub(crate) fn group(self) -> Option<IpAddr> {
         self.address.map(|address| match address {

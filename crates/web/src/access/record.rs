@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Read as _, Write as _},
+    net::IpAddr,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
@@ -14,6 +15,7 @@ use super::{
     code,
     random::{self, Hash, NoRandom},
 };
+use crate::api::{Browser, System};
 
 /// A file with a code in it has a line of 9 letters; what is longer than this is none.
 const LONGEST_GIVEN: u64 = 100;
@@ -52,6 +54,15 @@ pub(super) struct SessionRecord {
     pub(super) used: OffsetDateTime,
     /// Whether it has only been seen with TLS.
     pub(super) tls: bool,
+    /// Where it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) address: Option<IpAddr>,
+    /// What began it, by its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) browser: Option<Browser>,
+    /// And on what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) system: Option<System>,
 }
 
 /// What is kept of a token.

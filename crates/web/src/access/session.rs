@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
-    Peer,
+    Peer, Visitor,
     clock::earliest,
     random::{self, Hash, NoRandom},
     record::SessionRecord,
@@ -115,16 +115,20 @@ pub(super) fn brought(headers: &HeaderMap, peer: Peer) -> Vec<Hash> {
 
 /// A new session.
 pub(super) fn begin(
-    peer: Peer,
+    visitor: Visitor,
     now: OffsetDateTime,
     lifetime: Lifetime,
 ) -> Result<(SessionRecord, SessionCookie), NoRandom> {
     let id = random::text()?;
+    let peer = visitor.peer;
     let record = SessionRecord {
         hash: random::hash("session", &id),
         created: now,
         used: now,
         tls: peer.has_tls(),
+        address: peer.address(),
+        browser: visitor.browser,
+        system: visitor.system,
     };
     Ok((record, SessionCookie::new(&id, peer.has_tls(), lifetime)))
 }
@@ -196,7 +200,7 @@ mod tests {
     fn sessions_end_unused_and_at_last() {
         let start = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let after = |seconds| start + Duration::from_secs(seconds);
-        let (mut session, _) = begin(Peer::LOCAL, start, LIFETIME).unwrap();
+        let (mut session, _) = begin(Visitor::new(Peer::LOCAL, &HeaderMap::new()), start, LIFETIME).unwrap();
         assert!(session.is_valid(after(999), LIFETIME));
         assert!(!session.is_valid(after(1000), LIFETIME));
         session.note(after(4500));

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 
-use super::{Access, Peer, SessionCookie, no_random, password, random::Hash, record::Record, session};
+use super::{Access, Peer, SessionCookie, Visitor, no_random, password, random::Hash, record::Record, session};
 use crate::api::{Passwords, Problem, ProblemCode, Secret, Session};
 
 impl Access {
     /// Opens a session for who knows the password.
     pub(crate) async fn sign_in(
         self: &Arc<Self>,
-        peer: Peer,
+        visitor: Visitor,
         password: Secret,
     ) -> Result<(SessionCookie, Json<Session>), Problem> {
         let turn = self.turns.take().await?;
         self.blocking(move |access| {
             let _turn = turn;
-            access.check_password(peer, &password, "/password")?;
-            access.begin_session(peer, |record| {
+            access.check_password(visitor.peer, &password, "/password")?;
+            access.begin_session(visitor, |record| {
                 record.password_failures = 0;
                 Ok(())
             })
@@ -29,16 +29,16 @@ impl Access {
     /// Changes the password, ends all sessions, and opens a new one.
     pub(crate) async fn change_password(
         self: &Arc<Self>,
-        peer: Peer,
+        visitor: Visitor,
         passwords: Passwords,
     ) -> Result<(SessionCookie, Json<Session>), Problem> {
         password::check(&passwords.new, "/new")?;
         let turn = self.turns.take().await?;
         self.blocking(move |access| {
             let _turn = turn;
-            access.check_password(peer, &passwords.current, "/current")?;
+            access.check_password(visitor.peer, &passwords.current, "/current")?;
             let kept = password::hash(&passwords.new, access.settings.costs)?;
-            access.begin_session(peer, |record| {
+            access.begin_session(visitor, |record| {
                 record.password = Some(kept);
                 record.password_failures = 0;
                 record.sessions.clear();
@@ -64,16 +64,16 @@ impl Access {
     pub(crate) async fn session(
         self: &Arc<Self>,
         session: Hash,
-        peer: Peer,
+        visitor: Visitor,
     ) -> Result<(Option<SessionCookie>, Session), Problem> {
         let found = self.record().sessions.iter().find(|kept| kept.hash == session).cloned();
         let mut found = found.ok_or_else(is_over)?;
         found.date(self.clock.now());
-        if found.tls || !peer.has_tls() {
+        if found.tls || !visitor.peer.has_tls() {
             return Ok((None, found.seen(self.settings.lifetime)));
         }
         let begun = self.blocking(move |access| {
-            access.begin_session(peer, |record| {
+            access.begin_session(visitor, |record| {
                 let before = record.sessions.len();
                 record.sessions.retain(|kept| kept.hash != session);
                 // It may have ended since: then it must not live on under another id.
@@ -125,12 +125,12 @@ impl Access {
     /// Opens a session together with another change. Blocks.
     pub(super) fn begin_session(
         &self,
-        peer: Peer,
+        visitor: Visitor,
         edit: impl FnOnce(&mut Record) -> Result<(), Problem>,
     ) -> Result<(SessionCookie, Json<Session>), Problem> {
         let now = self.clock.now();
         let lifetime = self.settings.lifetime;
-        let (session, cookie) = session::begin(peer, now, lifetime).map_err(no_random)?;
+        let (session, cookie) = session::begin(visitor, now, lifetime).map_err(no_random)?;
         let seen = session.seen(lifetime);
         self.change(|record| {
             edit(record)?;
@@ -191,6 +191,7 @@ fn is_over() -> Problem {
 mod tests {
     use std::pin::pin;
 
+    use axum::http::HeaderMap;
     use futures::FutureExt as _;
 
     use super::*;
@@ -209,11 +210,14 @@ mod tests {
         };
         let access = Access::open(folder.path(), settings, Arc::new(SystemClock::default())).unwrap();
         let peer = Peer::of([192, 0, 2, 1].into());
+        let visitor = |peer| Visitor::new(peer, &HeaderMap::new());
         access.press_button();
-        let claimed = access.claim(peer, None, Secret::from("correct horse".to_owned())).await;
+        let claimed = access
+            .claim(visitor(peer), None, Secret::from("correct horse".to_owned()))
+            .await;
         claimed.map(drop).unwrap();
         let session = access.record().sessions[0].hash;
-        let mut exchange = pin!(access.session(session, peer.with_tls()));
+        let mut exchange = pin!(access.session(session, visitor(peer.with_tls())));
         {
             // Everybody who changes something waits.
             let _writer = access.writer.lock().unwrap();

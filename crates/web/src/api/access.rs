@@ -1,5 +1,7 @@
 //! Who may do what: the claim, passwords, sessions, tokens.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -65,6 +67,63 @@ pub struct Session {
     /// When it ends unless it is used before.
     #[serde(with = "time::serde::rfc3339")]
     pub expires: OffsetDateTime,
+}
+
+/// What a browser says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Browser {
+    Chrome,
+    #[serde(rename = "curl")]
+    Curl,
+    Edge,
+    Firefox,
+    Opera,
+    Safari,
+    #[serde(rename = "Samsung Internet")]
+    Samsung,
+}
+
+/// What a browser says that it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum System {
+    Android,
+    #[serde(rename = "ChromeOS")]
+    ChromeOs,
+    #[serde(rename = "iOS")]
+    Ios,
+    Linux,
+    #[serde(rename = "macOS")]
+    MacOs,
+    Windows,
+}
+
+/// A browser that is signed in, as its owner knows it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignedInBrowser {
+    /// By which it is signed out.
+    pub id: String,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// When it was used last, to the hour.
+    #[serde(with = "time::serde::rfc3339")]
+    pub used: OffsetDateTime,
+    /// The address from which it signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// What it says that it is, if that is a known one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<Browser>,
+    /// What it says that it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<System>,
+    /// Whether all of it went over TLS.
+    pub encrypted: bool,
+    /// Whether it is the one that asks.
+    pub current: bool,
 }
 
 /// A new password. Ends all other sessions.

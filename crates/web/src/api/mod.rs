@@ -21,7 +21,9 @@ mod store;
 mod task;
 mod usb;
 
-pub use access::{Claim, ClaimCode, Hello, NewToken, Passwords, Session, SignIn, Token, TokenMade};
+pub use access::{
+    Browser, Claim, ClaimCode, Hello, NewToken, Passwords, Session, SignIn, SignedInBrowser, System, Token, TokenMade,
+};
 pub use device::{Clock, ClockSource, Device, Finding, LogLevel, LogLine, Memory, Rename, Verdict};
 pub use disk::{
     Counters, Disk, DiskChange, DiskPhase, Limits, Link, LinkKind, LinkState, NewDisk, Operation, TakeOver,

@@ -1,4 +1,4 @@
-//! `/hello`, `/claim`, `/session`, `/password`, `/tokens`: who may do what.
+//! `/hello`, `/claim`, `/session`, `/sessions`, `/password`, `/tokens`: who may do what.
 
 use axum::{Json, extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -6,11 +6,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Answer, At, Input,
     documented::{Anybody, Carried, SignedIn, WithBody},
-    names::{TokenPath, is_host_label},
+    names::{SessionPath, TokenPath, is_host_label},
 };
 use crate::{
-    access::{Caller, Local, Owner, Peer, SessionCookie},
-    api::{Claim, ClaimCode, Hello, NewToken, Passwords, Problem, ProblemCode, Session, SignIn, Token, TokenMade},
+    access::{Caller, Local, Owner, SessionCookie, Visitor},
+    api::{
+        Claim, ClaimCode, Hello, NewToken, Passwords, Problem, ProblemCode, Session, SignIn, SignedInBrowser, Token,
+        TokenMade,
+    },
     app::App,
 };
 
@@ -26,6 +29,8 @@ pub(super) fn open() -> OpenApiRouter<App> {
 pub(super) fn closed() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(session, sign_out))
+        .routes(routes!(sessions, end_other_sessions))
+        .routes(routes!(end_session))
         .routes(routes!(change_password))
         .routes(routes!(tokens, make_token))
         .routes(routes!(revoke_token))
@@ -60,14 +65,14 @@ async fn hello(State(app): State<App>, caller: Caller) -> Json<Hello> {
 ))]
 async fn claim(
     State(app): State<App>,
-    peer: Peer,
+    visitor: Visitor,
     Input(claim): Input<Claim>,
 ) -> Answer<(SessionCookie, Json<Session>)> {
     if let Some(name) = &claim.name {
         check_device_name(name)?;
     }
-    let made = app.access.claim(peer, claim.code, claim.password).await?;
-    tracing::info!(%peer, "the device was claimed");
+    let made = app.access.claim(visitor, claim.code, claim.password).await?;
+    tracing::info!(peer = %visitor.peer, "the device was claimed");
     if let Some(name) = claim.name {
         let renamed = super::carry::change(&app, |app| async move { app.appliance.rename(&name).await }).await;
         if let Err(failure) = renamed {
@@ -85,10 +90,10 @@ async fn claim(
 ))]
 async fn sign_in(
     State(app): State<App>,
-    peer: Peer,
+    visitor: Visitor,
     Input(sign_in): Input<SignIn>,
 ) -> Answer<(SessionCookie, Json<Session>)> {
-    Ok(app.access.sign_in(peer, sign_in.password).await?)
+    Ok(app.access.sign_in(visitor, sign_in.password).await?)
 }
 
 /// The session of this request, with its CSRF token: what a reloaded page needs.
@@ -99,11 +104,15 @@ async fn sign_in(
     (status = 404, body = Problem, content_type = "application/problem+json", description = "The request comes with a token, not with a session."),
     SignedIn,
 ))]
-async fn session(State(app): State<App>, caller: Caller, peer: Peer) -> Answer<(Option<SessionCookie>, Json<Session>)> {
+async fn session(
+    State(app): State<App>,
+    caller: Caller,
+    visitor: Visitor,
+) -> Answer<(Option<SessionCookie>, Json<Session>)> {
     let Some(key) = caller.session() else {
         return Err(super::Failure::not_found("this request comes without a session"));
     };
-    let (cookie, session) = app.access.session(key, peer).await?;
+    let (cookie, session) = app.access.session(key, visitor).await?;
     Ok((cookie, Json(session)))
 }
 
@@ -121,6 +130,32 @@ async fn sign_out(State(app): State<App>, caller: Caller) -> Answer<(SessionCook
     Ok((SessionCookie::gone(), StatusCode::NO_CONTENT))
 }
 
+/// The browsers that are signed in: the one that asks first, then those seen last.
+#[utoipa::path(get, path = "/sessions", tag = "access", responses((status = 200, body = Vec<SignedInBrowser>), SignedIn))]
+async fn sessions(State(app): State<App>, caller: Caller, _: Owner) -> Json<Vec<SignedInBrowser>> {
+    Json(app.access.sessions(caller.session()))
+}
+
+/// Signs out all browsers but the one that asks. Their streams of events end.
+#[utoipa::path(delete, path = "/sessions", tag = "access", responses(
+    (status = 204, description = "Signed out."),
+    SignedIn,
+))]
+async fn end_other_sessions(State(app): State<App>, caller: Caller, _: Owner) -> Answer<StatusCode> {
+    app.access.end_other_sessions(caller.session()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Signs a browser out. Its streams of events end.
+#[utoipa::path(delete, path = "/sessions/{session}", tag = "access", params(SessionPath), responses(
+    (status = 204, description = "Signed out."),
+    SignedIn, Carried,
+))]
+async fn end_session(State(app): State<App>, _: Owner, At(path): At<SessionPath>) -> Answer<StatusCode> {
+    app.access.end_session(path.session.0).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Changes the owner's password. All other sessions end; this one gets a new id.
 #[utoipa::path(put, path = "/password", tag = "access", request_body = Passwords, responses(
     (status = 200, body = Session, description = "Changed. The new session comes as a cookie."),
@@ -129,10 +164,10 @@ async fn sign_out(State(app): State<App>, caller: Caller) -> Answer<(SessionCook
 async fn change_password(
     State(app): State<App>,
     _: Owner,
-    peer: Peer,
+    visitor: Visitor,
     Input(passwords): Input<Passwords>,
 ) -> Answer<(SessionCookie, Json<Session>)> {
-    Ok(app.access.change_password(peer, passwords).await?)
+    Ok(app.access.change_password(visitor, passwords).await?)
 }
 
 /// Tokens for scripts, without their secrets.

@@ -131,6 +131,15 @@ pub(crate) struct TokenPath {
     pub(crate) token: Name,
 }
 
+/// The path of a session.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct SessionPath {
+    /// Id of the session, as the list has it.
+    #[param(value_type = String)]
+    pub(crate) session: Name,
+}
+
 /// The path of a remembered Wi-Fi network.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod connection;
+mod doors;
 mod headers;
 mod host;
 mod listen;
@@ -14,10 +15,11 @@ mod timed;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use doors::Open;
 pub use listen::ListenError;
 pub use options::{Limits, Options, Rate};
 
@@ -43,7 +45,7 @@ pub enum StartError {
     /// There is no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// A door cannot be opened.
+    /// The command line's socket cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
@@ -51,8 +53,7 @@ pub enum StartError {
 /// A running server. Dropped, it ends without waiting for anybody; [`stop`](Self::stop) waits.
 pub struct Server {
     app: App,
-    http: Vec<SocketAddr>,
-    https: Vec<SocketAddr>,
+    open: watch::Receiver<Open>,
     keeper: Option<Arc<Keeper>>,
     stop: CancellationToken,
     /// Listeners and what goes on beside them.
@@ -62,21 +63,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens all doors, or none.
+    /// Opens the command line's socket and all doors to the network. A door that cannot be opened is tried again until it can:
+    /// somebody else may have its port, and addresses come and go.
     ///
     /// # Errors
-    /// If the folder cannot be used, no certificate can be made, or somebody else listens already.
+    /// If the folder cannot be used, no certificate can be made, or the socket cannot be opened.
     pub async fn start(options: Options, appliance: Arc<dyn Appliance>) -> Result<Self, StartError> {
         let access = Access::open(&options.folder, options.access, options.clock.clone())?;
         let new_owner = Arc::new(Notify::new());
         let app = App::new(appliance.clone(), access, new_owner.clone());
-        let (mut http, mut https) = (Vec::new(), Vec::new());
-        for address in &options.http {
-            http.push(listen::bind(*address).await?);
-        }
-        for address in &options.https {
-            https.push(listen::bind(*address).await?);
-        }
+        let http = doors::Attempt::all(&options.http).await;
+        let https = doors::Attempt::all(&options.https).await;
         let socket = options.socket.as_deref().map(Socket::bind).transpose()?;
         let keeper = if https.is_empty() {
             None
@@ -88,19 +85,12 @@ impl Server {
             Some(keeper) => Some(TlsAcceptor::from(Arc::new(keeper.server_config()?))),
             None => None,
         };
-        let addresses = |listeners: &[tokio::net::TcpListener]| -> Vec<SocketAddr> {
-            listeners
-                .iter()
-                .filter_map(|listener| listener.local_addr().ok())
-                .collect()
-        };
-        let (http_addresses, https_addresses) = (addresses(&http), addresses(&https));
         let alias = Alias::default();
         let rules = Rules {
             app: app.clone(),
             alias: alias.clone(),
             allowed_hosts: options.allowed_hosts.into(),
-            https_port: https_addresses.first().map(SocketAddr::port),
+            https_port: https.first().map(doors::Attempt::port),
             rates: Arc::new(rate::Rates::new(options.limits)),
             clock: options.clock.clone(),
         };
@@ -112,11 +102,17 @@ impl Server {
             connections: TaskTracker::new(),
         };
         let chores = TaskTracker::new();
-        for listener in http {
-            chores.spawn(house.clone().network(listener, None));
-        }
-        for listener in https {
-            chores.spawn(house.clone().network(listener, acceptor.clone()));
+        let port = http.first().or(https.first()).map(doors::Attempt::port);
+        let opened_at_once = |attempts: &[doors::Attempt]| attempts.iter().filter_map(doors::Attempt::open).collect();
+        let (opened, open) = watch::channel(Open {
+            http: opened_at_once(&http),
+            https: opened_at_once(&https),
+        });
+        let opened = Arc::new(opened);
+        for (attempts, tls) in [(http, None), (https, acceptor)] {
+            for attempt in attempts {
+                chores.spawn(house.clone().door(attempt, tls.clone(), opened.clone()));
+            }
         }
         if let Some(socket) = socket {
             chores.spawn(house.clone().local(socket));
@@ -131,7 +127,6 @@ impl Server {
                 stop,
             ));
         }
-        let port = http_addresses.first().or(https_addresses.first()).map(SocketAddr::port);
         if let Some(port) = port.filter(|_| options.announce) {
             match Announcer::open(port, alias) {
                 Ok(announcer) => {
@@ -145,8 +140,7 @@ impl Server {
         }
         Ok(Self {
             app,
-            http: http_addresses,
-            https: https_addresses,
+            open,
             keeper,
             stop: house.stop,
             chores,
@@ -155,16 +149,22 @@ impl Server {
         })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn open(&self) -> watch::Receiver<Open> {
+        self.open.clone()
+    }
+
     /// Where it listens without TLS.
     #[must_use]
-    pub fn http(&self) -> &[SocketAddr] {
-        &self.http
+    pub fn http(&self) -> Vec<SocketAddr> {
+        self.open.borrow().http.clone()
     }
 
     /// Where it listens with TLS.
     #[must_use]
-    pub fn https(&self) -> &[SocketAddr] {
-        &self.https
+    pub fn https(&self) -> Vec<SocketAddr> {
+        self.open.borrow().https.clone()
     }
 
     /// Who may do what: the claim code, and the board's button.

@@ -55,6 +55,8 @@ pub struct Limits {
     pub connections_of_one: usize,
     /// Connections beyond these that are told so; others are closed without a word.
     pub refusals: usize,
+    /// How long to wait before a door that could not be opened is tried again.
+    pub reopen: Duration,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
     /// How long the head of a request may take, and how long a connection may be idle.
@@ -88,6 +90,7 @@ impl Default for Limits {
             connections: 128,
             connections_of_one: 32,
             refusals: 16,
+            reopen: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(20),

@@ -1,11 +1,11 @@
 //! The command line on the machine itself.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use serde_json::json;
 use web::server::Server;
 
-use crate::support::{Fake, Setup};
+use crate::support::{Client, Fake, Setup};
 
 fn setup() -> Setup {
     Setup::new().with(|options| options.socket = Some(options.folder.join("web.sock")))
@@ -43,4 +43,29 @@ async fn the_socket_of_a_dead_daemon_is_replaced_that_of_a_living_one_is_not() {
     assert!(second.to_string().contains("web.sock"), "{second}");
     first.stop().await;
     start().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_taken_port_closes_no_other_door_and_opens_when_it_is_free() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let device = setup()
+        .with(|options| {
+            options.http.insert(0, address);
+            options.limits.reopen = Duration::from_millis(20);
+        })
+        .start()
+        .await;
+    assert_eq!(device.local().get("/state").await.status, 200);
+    assert!(!device.server.http().contains(&address));
+    assert_eq!(device.client().get("/hello").await.status, 200, "the other port");
+    drop(taken);
+    let mut open = device.server.open();
+    let opened = open.wait_for(|open| open.http.contains(&address));
+    tokio::time::timeout(Duration::from_secs(60), opened)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(Client::tcp(address).get("/hello").await.status, 200);
+    device.server.stop().await;
 }

@@ -163,3 +163,108 @@ async fn there_are_at_most_sixteen_sessions() {
     assert_eq!(all[1].get("/session").await.status, 200);
     assert_eq!(all[16].get("/session").await.status, 200);
 }
+
+const PHONE: &str = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36";
+
+#[tokio::test]
+async fn the_owner_sees_who_is_signed_in() {
+    let (device, owner) = Device::claimed().await;
+    device.clock.advance(2 * HOUR);
+    let mut phone = device.client().header("user-agent", PHONE).from([127, 0, 0, 9].into());
+    let answer = phone.post("/session", json!({"password": PASSWORD})).await;
+    phone.remember(&answer);
+    let list = phone.get("/sessions").await.json();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 2, "{list:?}");
+    let (own, other) = (&list[0], &list[1]);
+    assert_eq!(
+        [
+            &own["current"],
+            &own["browser"],
+            &own["system"],
+            &own["address"],
+            &own["encrypted"]
+        ],
+        [
+            &json!(true),
+            &json!("Chrome"),
+            &json!("Android"),
+            &json!("127.0.0.9"),
+            &json!(false)
+        ]
+    );
+    assert_eq!(other["current"], false);
+    assert!(other.get("browser").is_none(), "{other:?}");
+    assert!(own["since"].as_str() > other["since"].as_str(), "{list:?}");
+    // As the owner sees it, it is the other way round.
+    let seen = owner.get("/sessions").await.json();
+    assert_eq!((&seen[0]["id"], &seen[1]["id"]), (&other["id"], &own["id"]));
+    // Nothing in it opens anything.
+    let text = phone.get("/sessions").await.text();
+    for secret in [
+        phone.cookie.as_deref().unwrap().split_once('=').unwrap().1,
+        phone.csrf.as_deref().unwrap(),
+    ] {
+        assert!(!text.contains(secret));
+    }
+    let device = device.restart().await;
+    let mut again = device.client();
+    again.cookie.clone_from(&phone.cookie);
+    assert_eq!(
+        again.get("/sessions").await.json()[0]["browser"],
+        "Chrome",
+        "it survives a restart"
+    );
+}
+
+#[tokio::test]
+async fn the_owner_ends_one_session_or_all_others() {
+    let (device, owner) = Device::claimed().await;
+    let (first, second, third) = (device.sign_in().await, device.sign_in().await, device.sign_in().await);
+    let own_id = async |client: &crate::support::Client| {
+        client.get("/sessions").await.json()[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let path = format!("/sessions/{}", own_id(&first).await);
+    assert_eq!(owner.delete(&path).await.status, 204);
+    first.get("/state").await.is(401, "sign_in_needed");
+    assert_eq!(second.get("/state").await.status, 200);
+    owner.delete(&path).await.is(404, "not_found");
+    owner.delete("/sessions/not%20an%20id").await.is(400, "invalid");
+    assert_eq!(second.delete("/sessions").await.status, 204);
+    for ended in [&owner, &third] {
+        ended.get("/state").await.is(401, "sign_in_needed");
+    }
+    assert_eq!(second.get("/sessions").await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sessions_are_seen_and_ended_by_their_owner_only() {
+    let (device, owner) = Device::claimed().await;
+    device.client().get("/sessions").await.is(401, "sign_in_needed");
+    device.client().delete("/sessions").await.is(401, "sign_in_needed");
+    let made = owner
+        .post("/tokens", json!({"name": "script", "read_only": false}))
+        .await
+        .json();
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let script = device.client().header("authorization", &bearer);
+    script.get("/sessions").await.is(403, "forbidden");
+    script.delete("/sessions").await.is(403, "forbidden");
+    let mut forged = owner.clone();
+    forged.csrf = None;
+    forged.delete("/sessions").await.is(403, "forbidden");
+    assert_eq!(owner.get("/state").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_ended_session_loses_its_stream_of_events() {
+    let (device, owner) = Device::claimed().await;
+    let other = device.sign_in().await;
+    let mut stream = other.events("").await.unwrap();
+    stream.next_of("state").await;
+    assert_eq!(owner.delete("/sessions").await.status, 204);
+    stream.end().await;
+}

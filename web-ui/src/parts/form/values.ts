@@ -25,9 +25,14 @@ export function initial(field: Field): Draft[string] {
   }
 }
 
+/** A file that was pasted with a key in it. The device refuses it and says why; no storage of the browser is to have it. */
+const holdsKey = (value: Draft[string] | undefined): boolean =>
+  typeof value === 'string' && /^[\w\t #;]*(key|password)[\t ]*=/im.test(value);
+
 /** Only what is no secret: what may be kept over a reload. */
 export function withoutSecrets(fields: Field[], draft: Draft): Draft {
-  const open = new Set(fields.filter((field) => !isSecret(field)).map((field) => field.key));
+  const kept = fields.filter((field) => !isSecret(field) && !holdsKey(draft[field.key]));
+  const open = new Set(kept.map((field) => field.key));
   return Object.fromEntries(Object.entries(draft).filter(([key]) => open.has(key)));
 }
 

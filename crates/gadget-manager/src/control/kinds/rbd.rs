@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use block::store::{Finding, Store as _, Verdict};
-use store_rbd::{RbdStore, conf::CephConf};
+use store_rbd::{
+    RbdStore,
+    conf::{CephConf, ConfError},
+};
 use web::api::{Field, FieldKind, Form, Place, Problem, ProblemCode, StoreType, Way};
 
 use super::{Filled, Kind, words};
@@ -106,8 +109,14 @@ impl Kind for Rbd {
     }
 
     fn check(&self, filled: &mut Filled<'_>) -> Result<(), Problem> {
-        if let Some(Err(error)) = filled.text("conf").map(CephConf::parse) {
-            return Err(filled.wrong("conf", error.to_string()).remedy("paste the whole file"));
+        if let Some(Err(error)) = filled.text("conf").map(CephConf::parse_shown) {
+            let remedy = match error {
+                ConfError::Secret(_) => {
+                    "take that line out, and paste it into the field \"Keyring\" under a line [client.NAME]"
+                }
+                _ => "paste the whole file",
+            };
+            return Err(filled.wrong("conf", error.to_string()).remedy(remedy));
         }
         if let Some(Err(error)) = filled.secret("keyring").map(store_rbd::Keyring::parse) {
             return Err(filled

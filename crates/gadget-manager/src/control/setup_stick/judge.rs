@@ -1,5 +1,6 @@
 //! What became of the files that were dropped: judged as strictly as any configuration, put in force or refused as a whole.
 
+use store_rbd::conf::CephConf;
 use toml_edit::{DocumentMut, Item, Table, value};
 use volume::setup::{Outcome, Report, ReportedFile};
 use zeroize::Zeroizing;
@@ -71,6 +72,12 @@ pub(super) async fn take(control: &Control, dropped: &Dropped) -> (Report, bool)
     }
 }
 
+/// Uses nothing of what was dropped: the device has an owner.
+pub(super) fn refuse(dropped: &Dropped) -> Report {
+    let summary = "Nothing was changed: this device has an owner, who sets it up on its page.";
+    all(dropped, Outcome::Refused, summary, "")
+}
+
 /// What is wrong with a configuration by itself, with lines.
 fn check(text: &str) -> Result<(), Vec<config::Problem>> {
     let config = config::parse(text)?;
@@ -108,6 +115,9 @@ fn join(dropped: &Dropped) -> Result<Texts, (&str, String)> {
     })?;
     let name = store.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
     if let Some(file) = &dropped.ceph_conf {
+        if let Err(error) = CephConf::parse_shown(&file.text) {
+            return Err((&file.name, error.to_string()));
+        }
         store.remove("conf_file");
         store.insert("conf", value(file.text.as_str()));
     }
@@ -225,6 +235,27 @@ mod tests {
         let (name, why) = join(&dropped).unwrap_err();
         assert_eq!(name, "ceph.conf");
         assert!(why.contains("rbd"), "{why}");
+    }
+
+    #[test]
+    fn a_key_in_the_ceph_conf_is_refused_and_not_quoted() {
+        let dropped = Dropped {
+            configuration: text(
+                "gadget-manager.toml",
+                "[[store]]\nname = \"home\"\ntype = \"rbd\"\npool = \"sticks\"\n",
+            ),
+            ceph_conf: text(
+                "ceph.conf",
+                "[global]\nmon_host = 192.0.2.7\n[client.stick]\nkey = planted\n",
+            ),
+            ..Dropped::default()
+        };
+        let (name, why) = join(&dropped).unwrap_err();
+        assert_eq!(name, "ceph.conf");
+        assert!(
+            why.starts_with("line 4 ") && why.contains("keyring") && !why.contains("planted"),
+            "{why}"
+        );
     }
 
     #[test]

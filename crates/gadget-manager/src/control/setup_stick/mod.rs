@@ -2,6 +2,9 @@
 //! claim code), on which a configuration can be dropped. On eject it is read, judged and used, and comes back with a report.
 //! Nothing on it is ever executed.
 //!
+//! As long as nobody owns the device: instead of a stick without disks, and behind the disks of one that has any, where it
+//! cannot be written. With an owner: when asked for, with the addresses only.
+//!
 //! [`stick`] is the volume and its life, [`intake`] sorts what was dropped, [`judge`] says what became of it; here is decided
 //! when the stick is shown, and what its pages say.
 
@@ -23,7 +26,10 @@ use web::appliance::Observe as _;
 use zeroize::Zeroizing;
 
 use super::Control;
-use crate::config::Config;
+use crate::{
+    config::Config,
+    daemon::{Place, usb::Slot},
+};
 use intake::Dropped;
 use stick::{Facts, Runner};
 
@@ -49,11 +55,19 @@ pub(super) async fn keep(control: Arc<Control>, stop: CancellationToken) {
         let set_up = is_set_up(&views.borrow_and_update().loaded.config);
         let unclaimed = !*claimed.borrow_and_update();
         let busy = shown.as_ref().is_some_and(|shown| shown.device.is_busy());
-        let wanted = *asked.borrow_and_update() || (unclaimed && (!set_up || busy));
-        match (wanted, shown.take()) {
-            (true, None) => shown = Some(Shown::start(&control).await),
-            (false, Some(gone)) => gone.end(&control).await,
-            (_, unchanged) => shown = unchanged,
+        let has_page = views.borrow().loaded.config.web.is_some();
+        let wanted = match () {
+            () if *asked.borrow_and_update() || (unclaimed && (!set_up || busy)) => Some(Place::Instead),
+            () if unclaimed && has_page => Some(Place::Beside),
+            () => None,
+        };
+        if shown.as_ref().map(|shown| shown.device.place) != wanted {
+            if let Some(gone) = shown.take() {
+                gone.end(&control).await;
+            }
+            if let Some(place) = wanted {
+                shown = Some(Shown::start(&control, place).await);
+            }
         }
         let put_aside = shown.as_ref().map(|shown| shown.device.put_aside.clone());
         tokio::select! {
@@ -101,17 +115,26 @@ struct Shown {
 }
 
 impl Shown {
-    async fn start(control: &Arc<Control>) -> Self {
-        tracing::info!("the setup stick is shown");
+    async fn start(control: &Arc<Control>, place: Place) -> Self {
+        match place {
+            Place::Instead => tracing::info!("the setup stick is shown"),
+            Place::Beside => tracing::info!("the setup stick is shown behind the disks: nobody owns the device"),
+        }
         let device = Arc::new(Device {
-            facts: watch::Sender::new(Arc::new(facts(control))),
+            place,
+            facts: watch::Sender::new(Arc::new(facts(control, place))),
             control: control.clone(),
             busy: watch::Sender::new(false),
             put_aside: Arc::new(Notify::new()),
         });
         let run_dir = control.handle.view().loaded.config.run_dir.join("ublk");
         let runner = Runner::start(device.clone(), run_dir);
-        control.handle.show_setup(Some(runner.slot())).await;
+        let slot = Slot {
+            // What is set up is not replaced by whoever plugs it in.
+            read_only: place == Place::Beside,
+            ..runner.slot()
+        };
+        control.handle.show_setup(Some((place, slot))).await;
         Self { device, runner }
     }
 
@@ -125,6 +148,7 @@ impl Shown {
 /// What the stick asks, answered by the device.
 struct Device {
     control: Arc<Control>,
+    place: Place,
     facts: watch::Sender<Arc<Facts>>,
     /// From the moment something is taken until the host has seen the report.
     busy: watch::Sender<bool>,
@@ -138,7 +162,7 @@ impl Device {
 
     /// Looks whether the pages should say something else.
     fn look(&self) {
-        let now = facts(&self.control);
+        let now = facts(&self.control, self.place);
         self.facts.send_if_modified(|known| {
             let differs = **known != now;
             if differs {
@@ -156,6 +180,9 @@ impl stick::Device for Device {
     }
 
     async fn take(&self, dropped: Dropped) -> Report {
+        if !takes_files(&self.control, self.place) {
+            return judge::refuse(&dropped);
+        }
         self.busy.send_replace(true);
         let (report, done) = judge::take(&self.control, &dropped).await;
         if !done {
@@ -172,7 +199,13 @@ impl stick::Device for Device {
     }
 }
 
-fn facts(control: &Control) -> Facts {
+/// Whether what is dropped is used: with an owner, only the owner changes anything, and a host is not the owner.
+fn takes_files(control: &Control, place: Place) -> bool {
+    let claimed = control.access.get().is_none_or(|access| access.is_claimed());
+    !claimed && place == Place::Instead
+}
+
+fn facts(control: &Control, place: Place) -> Facts {
     let state_dir = control.handle.view().loaded.config.state_dir.clone();
     // Not in one expression: a name that is borrowed cannot change, and looking at the addresses may find another one.
     let addresses = control.addresses();
@@ -181,6 +214,7 @@ fn facts(control: &Control) -> Facts {
         name,
         addresses,
         claim_code: control.claim_code().map(Zeroizing::new),
+        takes_files: takes_files(control, place),
         last_log: std::fs::read_to_string(last_log(&state_dir)).ok(),
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub addresses: Vec<String>,
     /// The code that claims it, while it has no owner.
     pub claim_code: Option<Zeroizing<String>>,
+    /// Whether files that are dropped are used.
+    pub takes_files: bool,
     /// The log of a start that failed.
     pub last_log: Option<String>,
 }
@@ -277,6 +279,7 @@ async fn make(facts: &Facts, report: Option<&Report>) -> Result<MemoryVolume, vo
         device_name: &facts.name,
         addresses: &facts.addresses,
         claim_code: facts.claim_code.as_ref().map(|code| code.as_str()),
+        takes_files: facts.takes_files,
         wifi: None,
         version: env!("CARGO_PKG_VERSION"),
         last_log: facts.last_log.as_deref(),

@@ -59,6 +59,16 @@ pub(crate) fn gadget_config(config: &Config, gadget: &GadgetConfig) -> gadget::G
     }
 }
 
+/// What of a gadget cannot change without the host seeing another device: all but the write protection of LUNs that may be
+/// empty, which changes while they are.
+pub(crate) fn shape(config: &Config, gadget: &GadgetConfig) -> gadget::GadgetConfig {
+    let mut shape = gadget_config(config, gadget);
+    for lun in shape.luns.iter_mut().filter(|lun| lun.removable) {
+        lun.read_only = false;
+    }
+    shape
+}
+
 /// What is wrong with the USB settings themselves.
 pub(crate) fn problems(config: &Config, gadget: &GadgetConfig) -> Vec<gadget::ConfigError> {
     let mut settings = gadget_config(config, gadget);
@@ -83,6 +93,23 @@ mod tests {
     fn the_inquiry_always_has_its_28_columns() {
         assert_eq!(default_inquiry("Stick"), "Cloud   Stick           1.0 ");
         assert_eq!(default_inquiry("Ännchens sehr langer Stick").len(), 28);
+    }
+
+    #[test]
+    fn write_protection_changes_in_place_where_a_lun_may_be_empty() {
+        let shape_of = |lun: &str| {
+            let text = format!(
+                "[[disk]]\nname = \"d\"\nstore = \"s\"\nimage = \"a\"\n[gadget]\n[[gadget.lun]]\ndisk = \"d\"\n{lun}"
+            );
+            let config = crate::config::parse(&text).unwrap();
+            shape(&config, config.gadget.as_ref().unwrap())
+        };
+        assert_eq!(shape_of(""), shape_of("read_only = true"));
+        assert_ne!(
+            shape_of("removable = false"),
+            shape_of("removable = false\nread_only = true")
+        );
+        assert_ne!(shape_of(""), shape_of("cdrom = true"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use gadget::{Force, GadgetError, MassStorageGadget};
+use gadget::{Force, GadgetError, LunState, MassStorageGadget};
 use tokio::sync::{Notify, watch};
 use tracing::info;
 
@@ -28,6 +28,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Of a LUN that nothing belongs in.
+    pub(crate) fn empty() -> Self {
+        Self {
+            name: None,
+            state: None,
+            read_only: true,
+            removable: true,
+            ejected: None,
+        }
+    }
+
     /// The medium that should be in it now.
     pub(super) fn wanted(&mut self) -> Option<Arc<Medium>> {
         self.state
@@ -46,9 +57,33 @@ impl Slot {
         }
     }
 
+    /// Whether its disk can stay as it is in the LUN. Only a LUN that may be empty changes its write protection.
+    fn suits(&self, present: Present<'_>) -> bool {
+        !self.removable || self.is_read_only() == present.read_only
+    }
+
     fn is_read_only(&self) -> bool {
         let disk = self.state.as_ref().and_then(|state| state.borrow().stack.clone());
         self.read_only || disk.is_some_and(|stack| stack.disk.properties().read_only)
+    }
+}
+
+/// A medium that the kernel says is in a LUN.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present<'a> {
+    /// The kernel device.
+    pub path: &'a Path,
+    /// The host may not write.
+    pub read_only: bool,
+}
+
+impl<'a> Present<'a> {
+    /// Nothing for an empty LUN.
+    pub(super) fn of(lun: &'a LunState) -> Option<Self> {
+        lun.medium.as_deref().map(|path| Self {
+            path,
+            read_only: lun.read_only,
+        })
     }
 }
 
@@ -75,10 +110,10 @@ impl Lun {
         index: usize,
         slot: &Slot,
         wanted: Option<Arc<Medium>>,
-        is_in: Option<&Path>,
+        is_in: Option<Present<'_>>,
     ) -> Result<(), GadgetError> {
         match (&wanted, is_in) {
-            (Some(medium), Some(path)) if medium.path() == path => {
+            (Some(medium), Some(old)) if medium.path() == old.path && slot.suits(old) => {
                 // Put there before, or by the daemon that was killed.
                 self.ejected_by_host = false;
             }
@@ -88,19 +123,20 @@ impl Lun {
                 info!("LUN {index}: {} is in", slot.name.as_deref().unwrap_or_default());
             }
             (Some(medium), Some(old)) => {
-                self.write_out(old).await;
+                self.write_out(old.path).await;
                 gadget
                     .swap(index, medium.path(), slot.is_read_only(), Force::Yes)
                     .await?;
-                info!(
-                    "LUN {index}: {} is in instead",
-                    slot.name.as_deref().unwrap_or_default()
-                );
+                let name = slot.name.as_deref().unwrap_or_default();
+                match medium.path() == old.path {
+                    true => info!("LUN {index}: {name} is in with another write protection"),
+                    false => info!("LUN {index}: {name} is in instead"),
+                }
             }
             // Left by a killed daemon: its disk is being opened, and the host waits for it meanwhile.
             (None, Some(_)) if self.medium.is_none() && slot.is_opening() => return Ok(()),
             (None, Some(old)) => {
-                self.write_out(old).await;
+                self.write_out(old.path).await;
                 self.leaving = true;
                 gadget.eject(index, Force::Yes).await?;
                 info!("LUN {index}: empty");

@@ -24,7 +24,8 @@ use tracing::{error, info, warn};
 use super::{Changed, disk, limits};
 use crate::config::Loaded;
 
-pub(crate) use gadget_config::{gadget_config, is_read_only, is_removable, problems};
+use gadget_config::gadget_config;
+pub(crate) use gadget_config::{is_read_only, is_removable, problems, shape};
 pub(crate) use lun::Slot;
 use lun::{Lun, any_changed};
 use remote::{Kind, Order};
@@ -274,8 +275,8 @@ impl Worker {
 
     /// Changes what differs between what should be in the LUNs and what is.
     async fn reconcile(&mut self, gadget: &MassStorageGadget) -> Outcome {
-        let present: Vec<_> = match gadget.luns().await {
-            Ok(luns) => luns.into_iter().map(|lun| lun.medium).collect(),
+        let present = match gadget.luns().await {
+            Ok(luns) => luns,
             Err(problem) => {
                 warn!("{problem}");
                 return Outcome::Again;
@@ -283,7 +284,7 @@ impl Worker {
         };
         let mut outcome = Outcome::Settled;
         for index in 0..self.current.len().min(self.luns.len()) {
-            let is_in = present.get(index).and_then(Option::as_deref);
+            let is_in = present.get(index).and_then(lun::Present::of);
             if self.luns[index].medium.is_some() && is_in.is_none() {
                 if self.luns[index].leaving {
                     self.luns[index].medium = None;
@@ -294,7 +295,10 @@ impl Worker {
             }
             let (slot, lun) = (&mut self.current[index], &mut self.luns[index]);
             let wanted = slot.wanted();
-            if !slot.removable && lun.medium.is_some() && wanted.as_ref().map(|medium| medium.path()) != is_in {
+            if !slot.removable
+                && lun.medium.is_some()
+                && wanted.as_ref().map(|medium| medium.path()) != is_in.map(|medium| medium.path)
+            {
                 return Outcome::Renew;
             }
             if let Err(problem) = lun.put(gadget, index, slot, wanted, is_in).await {

@@ -30,7 +30,7 @@ pub(super) async fn keep(disk: Weak<Inner>) {
     loop {
         ticks.tick().await;
         let Some(disk) = disk.upgrade() else { return };
-        if disk.usable().is_err() {
+        if disk.state.usable().is_err() {
             return;
         }
         turn = (turn + 1) % ASKING;
@@ -49,16 +49,14 @@ async fn ask(disk: &Arc<Inner>) {
     let answer = match timeout(PATIENCE, &mut question).await {
         Ok(answer) => answer,
         Err(_) => {
-            let error = BlockError::unreachable(&disk.name, format!("no answer of the cluster within {PATIENCE:?}"));
-            warn!(disk = %disk.name, %error, "the cluster does not answer");
-            disk.monitor.silent(since, error);
+            disk.state.unanswered(since, PATIENCE);
             question.await
         }
     };
     match answer {
         Ok(Ok(())) => {
-            if disk.monitor.answered() {
-                info!(disk = %disk.name, "the cluster answers again");
+            if disk.state.monitor.answered() {
+                info!(disk = %disk.state.name, "the cluster answers again");
             }
             let mapping = disk.mapping.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(mapping) = mapping.as_ref() {
@@ -66,11 +64,11 @@ async fn ask(disk: &Arc<Inner>) {
             }
         }
         Ok(Err(error)) => match disk.told("asking for the size", &error) {
-            error @ BlockError::Unreachable { .. } => disk.monitor.silent(since, error),
+            error @ BlockError::Unreachable { .. } => disk.state.monitor.silent(since, error),
             // Told already.
             BlockError::Fenced { .. } => {}
-            error => warn!(disk = %disk.name, %error, "asking for the size"),
+            error => warn!(disk = %disk.state.name, %error, "asking for the size"),
         },
-        Err(error) => warn!(disk = %disk.name, %error, "asking for the size"),
+        Err(error) => warn!(disk = %disk.state.name, %error, "asking for the size"),
     }
 }

@@ -6,52 +6,39 @@ mod requests;
 use std::{
     fs::File,
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
 use async_trait::async_trait;
 use block::{
-    BlockDevice, BlockError, Extent, ExtentKind, Features, Operation, Payload, Properties, RangeGuard, RangeLock,
-    Result, Status, WriteFlags, ZeroFlags,
+    BlockDevice, BlockError, Extent, ExtentKind, Features, Operation, Payload, Properties, Result, Status, WriteFlags,
+    ZeroFlags,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     task::{JoinHandle, spawn_blocking},
 };
-use tracing::{error, info};
+use tracing::info;
 
 use super::{entry::Entry, line::Purpose, mapping::Mapping};
-use crate::{error::RbdError, monitor::Monitor};
+use crate::{
+    error::RbdError,
+    state::{DiskState, Held, no_whole_sectors},
+};
 
 /// Most requests of one disk that are with the kernel at a time: each has a thread that waits for it.
 const MAX_PARALLEL: usize = 32;
 
-/// What a request under way holds, until the kernel is done with it.
-type Held = (Option<RangeGuard>, OwnedSemaphorePermit);
-
 /// What the tasks and threads of a disk share.
 struct Inner {
-    name: String,
+    state: DiskState,
     purpose: Purpose,
     is_snapshot: bool,
     entry: Entry,
-    /// All but the size.
-    properties: Properties,
-    monitor: Monitor,
     /// Gone when the disk is closed.
     mapping: Mutex<Option<Mapping>>,
-    /// Whatever changes a range has it alone, until the kernel is done.
-    ranges: RangeLock,
-    slots: Arc<Semaphore>,
-    concurrency: usize,
     generation: u64,
-    closed: AtomicBool,
-    /// The task that closes it, until somebody learned how that went.
-    closing: tokio::sync::Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
 /// An open disk in a mapped image. Without [`close`](BlockDevice::close) the image is unmapped when the last request under way
@@ -62,37 +49,10 @@ pub(crate) struct KernelDisk {
 }
 
 impl Inner {
-    fn closed(&self) -> BlockError {
-        BlockError::io(&self.name, "the disk is closed")
-    }
-
     fn file(&self) -> Result<Arc<File>> {
         let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
         let file = mapping.as_ref().map(|mapping| mapping.file.clone());
-        file.ok_or_else(|| self.closed())
-    }
-
-    /// Fails once the disk is closed or lost.
-    fn usable(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(self.closed());
-        }
-        match self.monitor.fence() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    fn properties(&self) -> Properties {
-        Properties {
-            size: self.monitor.size(),
-            ..self.properties
-        }
-    }
-
-    fn check(&self, operation: Operation, offset: u64, length: u64) -> Result<()> {
-        self.usable()?;
-        self.properties().check(&self.name, operation, offset, length)
+        file.ok_or_else(|| BlockError::closed(&self.state.name))
     }
 
     /// The error of a request, and what it means for the disk. Blocks: the block layer makes `EIO` of most codes, so the
@@ -109,7 +69,7 @@ impl Inner {
             Ok(()) => {
                 let detail = format!("{doing} failed: {error}; the kernel's log says more (dmesg)");
                 BlockError::Io {
-                    disk: self.name.as_str().into(),
+                    disk: self.state.name.as_str().into(),
                     detail: detail.into(),
                     errno: Some(errno),
                 }
@@ -123,25 +83,20 @@ impl Inner {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         let error = match errno {
             libc::ENXIO | libc::ENODEV | libc::ENOENT => RbdError::Fenced {
-                object: self.name.clone(),
+                object: self.state.name.clone(),
                 detail: "the image was unmapped or deleted by somebody else; open it again to go on".to_owned(),
             },
-            errno => RbdError::from_errno(&self.name, doing, errno),
+            errno => RbdError::from_errno(&self.state.name, doing, errno),
         };
-        let error = error.into_block(&self.name);
-        if matches!(error, BlockError::Fenced { .. }) && self.monitor.fenced(error.clone()) {
-            error!(disk = %self.name, %error, "fenced");
-        }
+        let error = error.into_block(&self.state.name);
+        self.state.remember(&error);
         error
     }
 
     /// Takes notice of the size that the kernel knows.
     fn look_at_size(&self) {
-        let Some(size) = self.entry.size() else { return };
-        let usable = size - size % 512;
-        if usable != self.monitor.size() {
-            info!(disk = %self.name, size = usable, "the image was resized by somebody else");
-            self.monitor.set_size(usable);
+        if let Some(size) = self.entry.size() {
+            self.state.notice_size(size);
         }
     }
 
@@ -161,13 +116,13 @@ impl Inner {
         });
         match thread.await {
             Ok(result) => result,
-            Err(error) => Err(BlockError::io(&self.name, format!("{doing} failed: {error}"))),
+            Err(error) => Err(BlockError::io(&self.state.name, format!("{doing} failed: {error}"))),
         }
     }
 
     async fn close(self: Arc<Self>) -> Result<()> {
         // Requests under way end first: the kernel gives them up in time by itself.
-        let all = self.slots.clone().acquire_many_owned(self.concurrency as u32).await;
+        let all = self.state.idle().await;
         let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).take();
         let flushes = self.purpose.writes();
         let thread = spawn_blocking(move || {
@@ -181,16 +136,11 @@ impl Inner {
             drop(all);
             flushed
         });
-        let ended = thread.await;
-        let fence = self.monitor.fence();
-        self.monitor.closed();
-        info!(disk = %self.name, "closed");
-        match (fence, ended) {
-            (Some(fenced), _) => Err(fenced),
-            (None, Ok(Ok(()))) => Ok(()),
-            (None, Ok(Err(error))) => Err(BlockError::from_io(&self.name, "flushing", &error)),
-            (None, Err(error)) => Err(BlockError::io(&self.name, format!("closing failed: {error}"))),
-        }
+        let ended = match thread.await {
+            Ok(flushed) => flushed.map_err(|error| BlockError::from_io(&self.state.name, "flushing", &error)),
+            Err(error) => Err(BlockError::io(&self.state.name, format!("closing failed: {error}"))),
+        };
+        self.state.closed(ended)
     }
 }
 
@@ -230,27 +180,19 @@ impl KernelDisk {
                 resize: false,
                 volatile_cache: writable && entry.has_volatile_cache(),
             },
-            ..Properties::new(0)
+            ..Properties::new(size)
         };
         info!(disk = name, device = %entry.node().display(), address = entry.address(), "mapped");
         let inner = Inner {
             purpose,
             is_snapshot,
-            properties,
-            monitor: Monitor::new(size),
+            state: DiskState::new(&name, properties, concurrency),
             generation: mapping.generation(),
             mapping: Mutex::new(Some(mapping)),
-            ranges: RangeLock::new(),
-            slots: Arc::new(Semaphore::new(concurrency)),
-            concurrency,
-            closed: AtomicBool::new(false),
-            closing: tokio::sync::Mutex::new(None),
-            name,
             entry,
         };
         if !size.is_multiple_of(512) || size == 0 {
-            let detail = format!("has {size} bytes, which are no whole sectors; resize it to a multiple of 512");
-            return Err(RbdError::invalid(inner.name.clone(), detail));
+            return Err(no_whole_sectors(&name, size));
         }
         Ok(Self {
             inner: Arc::new(inner),
@@ -265,31 +207,16 @@ impl KernelDisk {
         }
         self
     }
-
-    /// Checks a request and waits until nobody else is at its range and there is room for one more.
-    async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<Held> {
-        let inner = &self.inner;
-        inner.check(operation, offset, length)?;
-        let range = offset..offset + length;
-        let guard = match operation.modifies() {
-            true => inner.ranges.exclusive(range).await,
-            false => inner.ranges.shared(range).await,
-        };
-        let slot = inner.slots.clone().acquire_owned().await.map_err(|_| inner.closed())?;
-        // The disk may have been closed, lost or made smaller meanwhile.
-        inner.check(operation, offset, length)?;
-        Ok((Some(guard), slot))
-    }
 }
 
 #[async_trait]
 impl BlockDevice for KernelDisk {
     fn properties(&self) -> Properties {
-        self.inner.properties()
+        self.inner.state.properties()
     }
 
     fn name(&self) -> &str {
-        &self.inner.name
+        &self.inner.state.name
     }
 
     fn generation(&self) -> Option<u64> {
@@ -297,11 +224,11 @@ impl BlockDevice for KernelDisk {
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        self.inner.monitor.subscribe()
+        self.inner.state.monitor.subscribe()
     }
 
     async fn read(&self, offset: u64, len: u32) -> Result<Payload> {
-        let held = self.begin(Operation::Read, offset, u64::from(len)).await?;
+        let held = self.inner.state.begin(Operation::Read, offset, u64::from(len)).await?;
         if len == 0 {
             return Ok(Payload::new());
         }
@@ -310,7 +237,11 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn write(&self, offset: u64, data: Payload, flags: WriteFlags) -> Result<()> {
-        let held = self.begin(Operation::Write, offset, data.len() as u64).await?;
+        let held = self
+            .inner
+            .state
+            .begin(Operation::Write, offset, data.len() as u64)
+            .await?;
         if data.is_empty() {
             return Ok(());
         }
@@ -319,17 +250,20 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn write_zeroes(&self, offset: u64, len: u64, flags: ZeroFlags) -> Result<()> {
-        let held = self.begin(Operation::WriteZeroes, offset, len).await?;
-        let fast = self.inner.properties.features.fast_zero && !flags.no_hole;
+        let held = self.inner.state.begin(Operation::WriteZeroes, offset, len).await?;
+        let fast = self.inner.state.properties().features.fast_zero && !flags.no_hole;
         if flags.fast_only && !fast {
-            return Err(BlockError::unsupported(&self.inner.name, "fast write of such zeroes"));
+            return Err(BlockError::unsupported(
+                &self.inner.state.name,
+                "fast write of such zeroes",
+            ));
         }
         self.zero(offset, len, fast, flags.fua, held).await
     }
 
     async fn discard(&self, offset: u64, len: u64) -> Result<()> {
-        let held = self.begin(Operation::Discard, offset, len).await?;
-        match self.inner.properties.features.discard {
+        let held = self.inner.state.begin(Operation::Discard, offset, len).await?;
+        match self.inner.state.properties().features.discard {
             true => self.zero(offset, len, true, false, held).await,
             false => Ok(()),
         }
@@ -337,18 +271,16 @@ impl BlockDevice for KernelDisk {
 
     async fn flush(&self) -> Result<()> {
         let inner = &self.inner;
-        inner.check(Operation::Flush, 0, 0)?;
-        if inner.properties.read_only {
-            return Ok(());
+        if inner.state.properties().read_only {
+            return inner.state.check(Operation::Flush, 0, 0);
         }
-        let slot = inner.slots.clone().acquire_owned().await.map_err(|_| inner.closed())?;
-        inner.check(Operation::Flush, 0, 0)?;
+        let held = inner.state.begin_flush().await?;
         let flush = |_: &Inner, file: &File| file.sync_data();
-        inner.run("flushing", slot, flush).await
+        inner.run("flushing", held, flush).await
     }
 
     async fn extents(&self, offset: u64, len: u64) -> Result<Vec<Extent>> {
-        self.inner.check(Operation::Extents, offset, len)?;
+        self.inner.state.check(Operation::Extents, offset, len)?;
         // The kernel's client cannot be asked.
         let all = (len > 0).then_some(Extent {
             offset,
@@ -359,28 +291,21 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn resize(&self, _size: u64) -> Result<()> {
-        self.inner.check(Operation::Resize, 0, 0)?;
+        self.inner.state.check(Operation::Resize, 0, 0)?;
         Err(BlockError::unsupported(
-            &self.inner.name,
+            &self.inner.state.name,
             "resizing by the kernel's client (`rbd resize` elsewhere does it, and is noticed here)",
         ))
     }
 
     async fn close(&self) -> Result<()> {
-        let mut closing = self.inner.closing.lock().await;
-        if !self.inner.closed.swap(true, Ordering::AcqRel) {
+        let close = || {
             if let Some(keeper) = &self.keeper {
                 keeper.abort();
             }
-            // Whoever gives this future up does not keep the disk from being closed.
-            *closing = Some(tokio::spawn(self.inner.clone().close()));
-        }
-        let Some(task) = closing.as_mut() else {
-            return Ok(());
+            self.inner.clone().close()
         };
-        let ended = task.await;
-        *closing = None;
-        ended.unwrap_or_else(|_| Err(BlockError::io(&self.inner.name, "closing was cut short")))
+        self.inner.state.close(close).await
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use block::BlockError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::{info, warn};
 
@@ -34,7 +33,7 @@ pub(super) async fn keep(disk: Weak<Inner>) {
             _ = ticks.tick() => false,
         };
         let Some(disk) = disk.upgrade() else { return };
-        if disk.usable().is_err() {
+        if disk.state.usable().is_err() {
             return;
         }
         if resized {
@@ -51,12 +50,10 @@ async fn patiently<T>(disk: &Arc<Inner>, question: impl Future<Output = T>) -> T
     if let Ok(answer) = timeout(PATIENCE, &mut question).await {
         return answer;
     }
-    let error = BlockError::unreachable(&disk.name, format!("no answer of the cluster within {PATIENCE:?}"));
-    warn!(disk = %disk.name, %error, "the cluster does not answer");
-    disk.monitor.silent(since, error);
+    disk.state.unanswered(since, PATIENCE);
     let answer = question.await;
-    info!(disk = %disk.name, "the cluster answers again");
-    disk.monitor.answered();
+    info!(disk = %disk.state.name, "the cluster answers again");
+    disk.state.monitor.answered();
     answer
 }
 
@@ -80,7 +77,7 @@ async fn look_at_lock(disk: &Arc<Inner>) {
     };
     // A fence is remembered on the way.
     if let Err(error) = patiently(disk, disk.blocking("looking at the lock", (None, slot), ask)).await {
-        warn!(disk = %disk.name, %error, "looking at the lock");
+        warn!(disk = %disk.state.name, %error, "looking at the lock");
     }
 }
 
@@ -92,13 +89,7 @@ async fn look_at_size(disk: &Arc<Inner>) {
     };
     let ask = |image: &Image| image.size();
     match patiently(disk, disk.blocking("asking for the size", (None, slot), ask)).await {
-        Ok(size) => {
-            let usable = size - size % 512;
-            if usable != disk.monitor.size() {
-                info!(disk = %disk.name, size = usable, "the image was resized by somebody else");
-                disk.monitor.set_size(usable);
-            }
-        }
-        Err(error) => warn!(disk = %disk.name, %error, "asking for the size"),
+        Ok(size) => disk.state.notice_size(size),
+        Err(error) => warn!(disk = %disk.state.name, %error, "asking for the size"),
     }
 }

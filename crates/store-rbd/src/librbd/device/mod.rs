@@ -3,25 +3,18 @@
 mod keeper;
 mod requests;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use block::{
-    BlockDevice, BlockError, Extent, Features, Operation, Payload, Properties, RangeGuard, RangeLock, Result, Status,
-    WriteFlags, ZeroFlags,
+    BlockDevice, BlockError, Extent, Features, Operation, Payload, Properties, Result, Status, WriteFlags, ZeroFlags,
 };
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinHandle,
     time::timeout,
 };
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use super::{
     closing,
@@ -32,14 +25,11 @@ use super::{
 use crate::{
     config::check_size,
     error::{EBLOCKLISTED, RbdError},
-    monitor::Monitor,
+    state::{DiskState, Held, no_whole_sectors},
 };
 
 /// How long closing a lost disk waits for the requests that librbd still has.
 const LOST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a request under way holds, until librbd is done with it.
-type Held = (Option<RangeGuard>, OwnedSemaphorePermit);
 
 /// What we may do with the image.
 #[derive(Debug, Clone)]
@@ -52,28 +42,19 @@ enum Mode {
 
 /// What the tasks of a disk share.
 struct Inner {
-    name: String,
+    state: DiskState,
     mode: Mode,
     image: Share,
-    object_size: u64,
     /// How far one question for extents may go, in bytes.
     extents_at_once: u64,
-    monitor: Monitor,
     /// Told by librbd when the image changed.
     changed: Arc<Notify>,
-    /// Whatever changes a range has it alone, until librbd is done.
-    ranges: RangeLock,
-    slots: Arc<Semaphore>,
-    concurrency: u32,
     /// For the keeper, which must not wait behind requests.
     keeping: Arc<Semaphore>,
     /// Told when the disk is lost.
     fence: Notify,
     /// Held by whoever learns or changes the size.
     sizing: Arc<tokio::sync::Mutex<()>>,
-    closed: AtomicBool,
-    /// The task that closes it, until somebody learned how that went.
-    closing: tokio::sync::Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
 /// An open disk in an RBD image. Without [`close`](BlockDevice::close) the image is closed when the last request under way
@@ -89,24 +70,23 @@ impl Inner {
         let lost = errno == libc::EROFS && matches!(self.mode, Mode::Owner { .. });
         let error = match (errno, lost) {
             (_, true) => RbdError::Fenced {
-                object: self.name.clone(),
+                object: self.state.name.clone(),
                 detail: "the lock of the image was taken away from this client; open it again to go on".to_owned(),
             },
             // It was checked against the size: somebody made the image smaller meanwhile.
             (libc::EINVAL, _) => RbdError::invalid(
-                self.name.clone(),
+                self.state.name.clone(),
                 "librbd refuses the request; the image may just have been made smaller",
             ),
-            _ => RbdError::from_errno(&self.name, doing, errno),
+            _ => RbdError::from_errno(&self.state.name, doing, errno),
         };
         self.lost(error)
     }
 
     /// The error for this disk; a final one is remembered.
     fn lost(&self, error: RbdError) -> BlockError {
-        let error = error.into_block(&self.name);
-        if matches!(error, BlockError::Fenced { .. }) && self.monitor.fenced(error.clone()) {
-            error!(disk = %self.name, %error, "fenced");
+        let error = error.into_block(&self.state.name);
+        if self.state.remember(&error) {
             self.fence.notify_waiters();
             // What librbd still has ends by that, and nothing of it lives on when the process ends.
             let image = self.image.clone();
@@ -119,31 +99,15 @@ impl Inner {
     /// was made while its client was being blocklisted; it then also keeps what the request holds.
     async fn unless_lost<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let lost = self.fence.notified();
-        self.usable()?;
+        self.state.usable()?;
         tokio::select! {
             biased;
             result = request => result,
-            () = lost => Err(self.monitor.fence().unwrap_or_else(|| self.closed())),
+            () = lost => {
+                let fence = self.state.monitor.fence();
+                Err(fence.unwrap_or_else(|| BlockError::closed(&self.state.name)))
+            }
         }
-    }
-
-    fn closed(&self) -> BlockError {
-        BlockError::io(&self.name, "the disk is closed")
-    }
-
-    /// Fails once the disk is closed or lost.
-    fn usable(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(self.closed());
-        }
-        match self.monitor.fence() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    async fn slot(&self) -> Result<OwnedSemaphorePermit> {
-        self.slots.clone().acquire_owned().await.map_err(|_| self.closed())
     }
 
     /// Runs something of librbd that blocks on a thread, while the image stays open.
@@ -157,7 +121,7 @@ impl Inner {
         let thread = spawn(move || {
             let result = match inner.image.using() {
                 Some(_open) => work(&inner.image),
-                None => Err(RbdError::from_errno(&inner.name, doing, EBLOCKLISTED)),
+                None => Err(RbdError::from_errno(&inner.state.name, doing, EBLOCKLISTED)),
             };
             drop(held);
             result
@@ -168,39 +132,32 @@ impl Inner {
     async fn close(self: Arc<Self>) -> Result<()> {
         // Requests under way end first, and nothing else uses the image then. This waits as long as the cluster does.
         let all = async {
-            let all = self.slots.clone().acquire_many_owned(self.concurrency).await;
+            let all = self.state.idle().await;
             (all, self.keeping.clone().acquire_owned().await)
         };
-        let all = match self.monitor.fence() {
+        let all = match self.state.monitor.fence() {
             None => all.await,
             // What librbd still has then it keeps (see `unless_lost`), and the image stays open. It is refused everywhere.
             Some(fence) => match timeout(LOST_PATIENCE, all).await {
                 Ok(all) => all,
                 Err(_) => {
-                    warn!(disk = %self.name, "librbd did not end all requests of the lost disk; they are abandoned");
-                    self.monitor.closed();
+                    warn!(disk = %self.state.name, "librbd did not end all requests of the lost disk; they are abandoned");
+                    self.state.monitor.closed();
                     return Err(fence);
                 }
             },
         };
         let inner = self.clone();
         let thread = spawn(move || {
-            let result = match (&inner.mode, inner.monitor.fence()) {
+            let result = match (&inner.mode, inner.state.monitor.fence()) {
                 (Mode::Owner { generation, .. }, None) => ownership::give_up(&inner.image, *generation),
                 _ => inner.image.close(),
             };
             drop(all);
             result
         });
-        let result = thread.await;
-        let fence = self.monitor.fence();
-        self.monitor.closed();
-        info!(disk = %self.name, "closed");
-        match (fence, result) {
-            (Some(fenced), _) => Err(fenced),
-            (None, Err(error)) => Err(error.into_block(&self.name)),
-            (None, Ok(())) => Ok(()),
-        }
+        let ended = thread.await.map_err(|error| error.into_block(&self.state.name));
+        self.state.closed(ended)
     }
 }
 
@@ -223,35 +180,45 @@ impl RbdDisk {
     fn new(name: &str, image: Image, mode: Mode, concurrency: usize) -> crate::error::Result<Self> {
         let size = image.size()?;
         if !size.is_multiple_of(512) {
-            let detail = format!("has {size} bytes, which are no whole sectors; resize it to a multiple of 512");
-            return Err(RbdError::invalid(image.name(), detail));
+            return Err(no_whole_sectors(image.name(), size));
         }
         let object_size = image.object_size()?;
+        let writable = matches!(mode, Mode::Owner { .. });
+        let properties = Properties {
+            physical_block_size: 4096,
+            preferred_request: object_size.clamp(4096, 4 << 20) as u32,
+            discard_granularity: 4096,
+            read_only: !writable,
+            features: Features {
+                discard: writable,
+                discard_zeroes: writable,
+                fast_zero: writable,
+                extents: true,
+                resize: writable,
+                // Without librbd's cache a completed write is on all replicas; but an image may be set to use it.
+                volatile_cache: writable,
+            },
+            ..Properties::new(size)
+        };
+        let state = DiskState::new(name, properties, concurrency);
         let extents_at_once = match image.has_fast_diff()? {
             true => 1 << 40,
             // Each object is asked for by itself.
             false => object_size * 256,
         };
         let changed = Arc::new(Notify::new());
-        if matches!(mode, Mode::Owner { .. }) {
+        if writable {
             image.watch(changed.clone())?;
         }
         let inner = Arc::new(Inner {
-            name: name.to_owned(),
+            state,
             mode,
             image: Share::new(image),
-            object_size,
             extents_at_once,
-            monitor: Monitor::new(size),
             changed,
-            ranges: RangeLock::new(),
-            slots: Arc::new(Semaphore::new(concurrency)),
-            concurrency: concurrency as u32,
             keeping: Arc::new(Semaphore::new(1)),
             fence: Notify::new(),
             sizing: Arc::default(),
-            closed: AtomicBool::new(false),
-            closing: tokio::sync::Mutex::new(None),
         });
         Ok(Self { inner, keeper: None })
     }
@@ -264,54 +231,20 @@ impl RbdDisk {
         self
     }
 
-    fn check(&self, operation: Operation, offset: u64, length: u64) -> Result<()> {
-        self.inner.usable()?;
-        self.properties().check(&self.inner.name, operation, offset, length)
-    }
-
-    /// Checks a request and waits until nobody else is at its range and there is room for one more.
     async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<Held> {
-        self.check(operation, offset, length)?;
-        let range = offset..offset + length;
-        let waiting = async {
-            let guard = match operation.modifies() {
-                true => self.inner.ranges.exclusive(range).await,
-                false => self.inner.ranges.shared(range).await,
-            };
-            Ok((guard, self.inner.slot().await?))
-        };
-        let (guard, slot) = self.inner.unless_lost(waiting).await?;
-        // The disk may have been closed, lost or made smaller meanwhile.
-        self.check(operation, offset, length)?;
-        Ok((Some(guard), slot))
+        let waiting = self.inner.state.begin(operation, offset, length);
+        self.inner.unless_lost(waiting).await
     }
 }
 
 #[async_trait]
 impl BlockDevice for RbdDisk {
     fn properties(&self) -> Properties {
-        let writable = matches!(self.inner.mode, Mode::Owner { .. });
-        Properties {
-            size: self.inner.monitor.size(),
-            physical_block_size: 4096,
-            preferred_request: self.inner.object_size.clamp(4096, 4 << 20) as u32,
-            discard_granularity: 4096,
-            read_only: !writable,
-            features: Features {
-                discard: writable,
-                discard_zeroes: writable,
-                fast_zero: writable,
-                extents: true,
-                resize: writable,
-                // Without librbd's cache a completed write is on all replicas; but an image may be set to use it.
-                volatile_cache: writable,
-            },
-            ..Properties::new(0)
-        }
+        self.inner.state.properties()
     }
 
     fn name(&self) -> &str {
-        &self.inner.name
+        &self.inner.state.name
     }
 
     fn generation(&self) -> Option<u64> {
@@ -322,7 +255,7 @@ impl BlockDevice for RbdDisk {
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        self.inner.monitor.subscribe()
+        self.inner.state.monitor.subscribe()
     }
 
     async fn read(&self, offset: u64, len: u32) -> Result<Payload> {
@@ -338,9 +271,9 @@ impl BlockDevice for RbdDisk {
 
     async fn write_zeroes(&self, offset: u64, len: u64, flags: ZeroFlags) -> Result<()> {
         if flags.no_hole && flags.fast_only {
-            self.check(Operation::WriteZeroes, offset, len)?;
+            self.inner.state.check(Operation::WriteZeroes, offset, len)?;
             return Err(BlockError::unsupported(
-                &self.inner.name,
+                &self.inner.state.name,
                 "fast write of zeroes that keep their space",
             ));
         }
@@ -355,10 +288,8 @@ impl BlockDevice for RbdDisk {
     }
 
     async fn flush(&self) -> Result<()> {
-        self.check(Operation::Flush, 0, 0)?;
-        let slot = self.inner.unless_lost(self.inner.slot()).await?;
-        self.check(Operation::Flush, 0, 0)?;
-        self.inner.flush((None, slot)).await
+        let held = self.inner.unless_lost(self.inner.state.begin_flush()).await?;
+        self.inner.flush(held).await
     }
 
     async fn extents(&self, offset: u64, len: u64) -> Result<Vec<Extent>> {
@@ -368,32 +299,22 @@ impl BlockDevice for RbdDisk {
 
     async fn resize(&self, size: u64) -> Result<()> {
         if !size.is_multiple_of(512) {
-            return Err(BlockError::misaligned(&self.inner.name, 0, size, 512));
+            return Err(BlockError::misaligned(&self.inner.state.name, 0, size, 512));
         }
-        self.check(Operation::Resize, 0, 0)?;
-        check_size(&self.inner.name, size).map_err(|error| error.into_block(&self.inner.name))?;
-        // Nobody reads or writes what is being cut off.
-        let guard = self.inner.ranges.exclusive(0..u64::MAX).await;
-        let slot = self.inner.slot().await?;
-        self.check(Operation::Resize, 0, 0)?;
-        self.inner.resize(size, (Some(guard), slot)).await
+        self.inner.state.check(Operation::Resize, 0, 0)?;
+        check_size(&self.inner.state.name, size).map_err(|error| error.into_block(&self.inner.state.name))?;
+        let held = self.inner.state.begin_resize().await?;
+        self.inner.resize(size, held).await
     }
 
     async fn close(&self) -> Result<()> {
-        let mut closing = self.inner.closing.lock().await;
-        if !self.inner.closed.swap(true, Ordering::AcqRel) {
+        let close = || {
             if let Some(keeper) = &self.keeper {
                 keeper.abort();
             }
-            // Whoever gives this future up does not keep the disk from being closed.
-            *closing = Some(tokio::spawn(self.inner.clone().close()));
-        }
-        let Some(task) = closing.as_mut() else {
-            return Ok(());
+            self.inner.clone().close()
         };
-        let ended = task.await;
-        *closing = None;
-        ended.unwrap_or_else(|_| Err(BlockError::io(&self.inner.name, "closing was cut short")))
+        self.inner.state.close(close).await
     }
 }
 

@@ -71,7 +71,7 @@ impl Inner {
         let inner = self.clone();
         let resize = move |image: &Image| {
             image.resize(size)?;
-            inner.monitor.set_size(size);
+            inner.state.monitor.set_size(size);
             drop(sizing);
             Ok(())
         };

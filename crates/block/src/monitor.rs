@@ -2,58 +2,73 @@
 
 use std::time::SystemTime;
 
-use block::{BlockError, Health, Status};
 use tokio::sync::watch;
 
-/// Publishes size and health.
+use crate::{BlockError, Health, Status};
+
+/// Publishes size and health of a device. What is [final](Health::is_final) stays, but for closing.
 #[derive(Debug)]
-pub(crate) struct Monitor {
+pub struct Monitor {
     status: watch::Sender<Status>,
 }
 
 impl Monitor {
-    pub(crate) fn new(size: u64) -> Self {
+    /// Of a device of `size` bytes that works.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
         Self {
             status: watch::Sender::new(Status::online(size)),
         }
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
+    /// For [`BlockDevice::status`](crate::BlockDevice::status).
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
-    pub(crate) fn size(&self) -> u64 {
+    /// The size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
         self.status.borrow().size
     }
 
-    pub(crate) fn set_size(&self, size: u64) {
+    /// Takes notice of another size.
+    pub fn set_size(&self, size: u64) {
         self.status
             .send_if_modified(|status| std::mem::replace(&mut status.size, size) != size);
     }
 
-    /// The cluster answers. Whether that is news.
-    pub(crate) fn answered(&self) -> bool {
+    /// The store answers. Whether that is news.
+    pub fn answered(&self) -> bool {
         self.change(Health::Online, |health| matches!(health, Health::Unreachable { .. }))
     }
 
-    /// The cluster does not answer, since so long ago.
-    pub(crate) fn silent(&self, since: SystemTime, error: BlockError) {
+    /// The store does not answer, since so long ago.
+    pub fn silent(&self, since: SystemTime, error: BlockError) {
         self.change(Health::Unreachable { since, error }, |health| {
             matches!(health, Health::Online)
         });
     }
 
     /// Somebody else owns the disk. Whether that is news.
-    pub(crate) fn fenced(&self, error: BlockError) -> bool {
+    pub fn fenced(&self, error: BlockError) -> bool {
         self.change(Health::Fenced { error }, |health| !health.is_final())
     }
 
-    pub(crate) fn closed(&self) {
+    /// The same, with more than was known before: takes the place of what was said of it.
+    pub fn fenced_by(&self, error: BlockError) {
+        self.change(Health::Fenced { error }, |health| !matches!(health, Health::Closed));
+    }
+
+    /// The device is closed.
+    pub fn closed(&self) {
         self.change(Health::Closed, |health| !matches!(health, Health::Closed));
     }
 
     /// Why nothing works any more, if that is so.
-    pub(crate) fn fence(&self) -> Option<BlockError> {
+    #[must_use]
+    pub fn fence(&self) -> Option<BlockError> {
         match &self.status.borrow().health {
             Health::Fenced { error } => Some(error.clone()),
             _ => None,
@@ -86,9 +101,13 @@ mod tests {
         assert_eq!(word(), "online");
         assert!(monitor.fenced(BlockError::fenced("tv", "kitchen")));
         assert!(!monitor.fenced(BlockError::fenced("tv", "again")));
+        assert_eq!(monitor.fence(), Some(BlockError::fenced("tv", "kitchen")));
+        monitor.fenced_by(BlockError::fenced("tv", "attic"));
+        assert_eq!(monitor.fence(), Some(BlockError::fenced("tv", "attic")));
         monitor.answered();
         assert!(monitor.fence().is_some() && word() == "fenced");
         monitor.closed();
+        monitor.fenced_by(BlockError::fenced("tv", "late"));
         assert_eq!(word(), "closed");
     }
 }

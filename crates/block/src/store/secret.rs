@@ -1,4 +1,4 @@
-//! Text that must not be seen: keys, signatures, tokens.
+//! Text that must not be seen: keys, signatures, tokens, whatever a store is opened with.
 
 use std::fmt;
 

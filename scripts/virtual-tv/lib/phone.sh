@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# The words of a scenario that act as a phone in the same network: this machine asks the page's server what the page asks it.
+# The guest needs VM_PORTS=$PAGE_PORT, and its configuration [web] with http = ["0.0.0.0:$PAGE_PORT"], https = [] and
+# allowed_hosts = ["127.0.0.1"].
+
+# phone METHOD PATH [BODY]: a request of the page; prints the answer, and fails if it is a refusal.
+phone() {
+    curl -sS --fail-with-body --max-time 120 -X "$1" -b "$WORK/cookies" -c "$WORK/cookies" -H "x-csrf-token: ${PHONE_CSRF:-}" \
+        -H 'content-type: application/json' ${3+-d "$3"} "http://127.0.0.1:$PAGE_PORT/api/v1$2"
+}
+
+# phone_refused CODE METHOD PATH [BODY]: the request is refused with this code of the API; prints the answer.
+phone_refused() {
+    local answer code=$1
+    shift
+    if answer=$(phone "$@" 2>/dev/null); then die "expected: $1 $2 is refused with $code" "got: $answer"; fi
+    [[ $(field code <<<"$answer") = "$code" ]] || die "expected: $1 $2 is refused with $code" "got: $answer"
+    printf '%s\n' "$answer"
+}
+
+# phone_waits: until the page's server answers.
+phone_waits() { wait_until 60 "the page to be open" curl -s --max-time 10 -o "$WORK/answer" "http://127.0.0.1:$PAGE_PORT/api/v1/hello"; }
+
+# stick_claim_code: prints the claim code, as who has the stick's card finds it.
+stick_claim_code() { stick sed -n 's/.*"claim_code": *"\([^"]*\)".*/\1/p' /var/lib/cloud-stick/web/access.json; }
+
+# phone_claims [FIELDS]: makes the phone the owner; FIELDS is "code": "…" as JSON, or nothing where none is needed.
+phone_claims() {
+    local answer
+    answer=$(phone POST /claim "{${1:+$1, }\"password\": \"four words in a row\"}")
+    PHONE_CSRF=$(field csrf_token <<<"$answer")
+}
+
+# phone_task_ended ID: it succeeded, or the scenario fails.
+phone_task_ended() {
+    local task
+    task=$(phone GET "/tasks/$1")
+    case $(field state <<<"$task") in
+    succeeded) ;;
+    running) return 1 ;;
+    *) die "expected: the task succeeds" "got: $task" ;;
+    esac
+}
+
+# field NAME...: of the JSON value on the input; a number is the place in a list.
+field() {
+    python3 -c '
+import json, sys
+value = json.load(sys.stdin)
+for name in sys.argv[1:]:
+    value = value[int(name)] if isinstance(value, list) else value[name]
+print(value if isinstance(value, str) else json.dumps(value))' "$@"
+}
