@@ -8,8 +8,9 @@ initramfs_make() {
     mkdir -p "$tree"/{bin,dev,proc,sys,run,system,modules}
     cp "$PACKAGES/root/usr/bin/busybox" "$tree/bin/busybox"
     install -m 755 "$IMAGE/initramfs/init" "$tree/init"
+    # Those of Buildroot are not compressed: -f copies them.
     kernel_modules "$IMAGE/initramfs/modules" | while read -r module; do
-        xz -dc "$PACKAGES/kernel/usr/lib/modules/$(kernel_version "$PACKAGES/kernel")/$module" >"$tree/modules/$(basename "$module" .xz)"
+        xz -dcf "$PACKAGES/kernel/usr/lib/modules/$(kernel_version "$PACKAGES/kernel")/$module" >"$tree/modules/$(basename "$module" .xz)"
         echo "/modules/$(basename "$module" .xz)"
     done >"$tree/modules.order"
     same_always "$tree"

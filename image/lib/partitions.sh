@@ -36,12 +36,7 @@ fat_make() {
 # image_make FILE SLOT: the card of the board that is loaded, up to the last byte of slot A that is used. What lies behind on
 # a card is of no importance.
 image_make() {
-    local folder=$WORK/card
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    cp "$IMAGE/card/README.txt" "$folder/README.txt"
-    uboot_environment "$folder/uboot.env"
-    fat_make "$WORK/card.fat" $CONFIGURATION_SIZE ca4dc0de $CARD_LABEL "$folder"
+    card_fat_make "$WORK/card.fat"
     rm -f "$1"
     truncate -s $(((DATA_START + DATA_SIZE) * 512)) "$1"
     partition_table | PATH=$PATH:/usr/sbin sfdisk --quiet --no-reread --no-tell-kernel "$1"
@@ -49,6 +44,16 @@ image_make() {
     place "$WORK/card.fat" "$1" $CONFIGURATION_START
     place "$2" "$1" $SLOT_A_START
     truncate -s $((SLOT_A_START * 512 + $(used_bytes "$2"))) "$1"
+}
+
+# card_fat_make FILE: the FAT partition of the board that is loaded.
+card_fat_make() {
+    local folder=$WORK/card
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$IMAGE/card/README.txt" "$folder/README.txt"
+    uboot_environment "$folder/uboot.env"
+    fat_make "$1" $CONFIGURATION_SIZE ca4dc0de $CARD_LABEL "$folder"
 }
 
 partition_table() {

@@ -13,7 +13,7 @@ rootfs_make() {
     rootfs_libraries "$root"
     kernel_install "$root"
     cp -a "$REPOSITORY/rootfs-overlay/." "$root/"
-    rootfs_facts "$root"
+    rootfs_facts "$root" "Debian's packages"
     rootfs_busybox "$root"
     same_always "$root"
     rm -f "$1"
@@ -25,6 +25,12 @@ rootfs_make() {
 rootfs_folders() {
     mkdir -p "$1"/{data,dev,proc,root,run,sys,tmp,var} "$1/usr"/{bin,sbin,lib}
     ln -s usr/bin usr/sbin usr/lib "$1"
+    rootfs_var "$1"
+}
+
+# rootfs_var ROOT: nothing there is of the root file system, which cannot be written.
+rootfs_var() {
+    mkdir -p "$1/var"
     ln -s ../data/lib "$1/var/lib"
     ln -s ../run/log "$1/var/log"
     ln -s ../run "$1/var/run"
@@ -54,7 +60,7 @@ rootfs_libraries() {
     done
 }
 
-# rootfs_facts ROOT: what the running system wants to know of itself.
+# rootfs_facts ROOT SOURCE: what the running system wants to know of itself; SOURCE is what it is made of, for people.
 rootfs_facts() {
     local here=$1/usr/lib/cloud-stick board
     echo "$BUILD_TIME" >"$here/built"
@@ -63,7 +69,7 @@ rootfs_facts() {
     cat >"$1/etc/os-release" <<OS
 NAME="Cloud Stick"
 ID=cloud-stick
-PRETTY_NAME="Cloud Stick, of Debian's packages"
+PRETTY_NAME="Cloud Stick, of $2"
 VERSION_ID=$IMAGE_VERSION
 OS
 }
