@@ -202,9 +202,9 @@ export const en = {
       code: 'Claim code',
       code_hint:
         'It is on the small stick that the device shows to a TV or PC, on its SD card, and on the serial console.',
-      or_button: 'Or press the button on the board: for five minutes, no code is needed.',
+      or_button: 'Or press the button on the board, if it has one: for five minutes, no code is needed.',
       pressed: 'The button was pressed: no code is needed now.',
-      code_missing: 'Type the code, or press the button on the board.',
+      code_missing: 'Type the code, or press the button on the board if it has one.',
     },
     password: {
       about: 'With this password you come back to this page. Nobody can read it from the device.',
