@@ -4,7 +4,8 @@
 # One command for all checks, on a machine that may be busy.
 # shellcheck disable=SC2034 # vm.sh reads it
 VM_TIMEOUT=600
-VM_SPEED=none VM_MODULES=ublk_drv vm_start
+# There are as many queues as processors.
+VM_CPUS=2 VM_SPEED=none VM_MODULES=ublk_drv vm_start
 stick_install_check ublk-check
 
 step "what the kernel has"

@@ -20,7 +20,7 @@ arch_select() {
         GUEST_KERNEL='linux-image-6\.12\.[0-9]+\+deb12(\.[0-9]+)?-amd64'
         # Emulation copies memory one byte at a time where a newer processor (ERMS, FSRM), or this one with rep_good, makes
         # the kernel copy with `rep movsb`; and what newer ones have besides is slow without hardware.
-        GUEST_MACHINE=(qemu-system-x86_64 -machine pc -accel 'tcg,thread=multi' -cpu 'Nehalem,+rdrand,+rdseed')
+        GUEST_MACHINE=(qemu-system-x86_64 -machine pc -accel 'tcg,thread=single' -cpu 'Nehalem,+rdrand,+rdseed')
         # On a busy machine the timer comes too late for the kernel's check of it.
         GUEST_CONSOLE='console=ttyS0 mitigations=off clearcpuid=rep_good tsc=unstable no_timer_check'
         ;;
@@ -31,7 +31,7 @@ arch_select() {
         GUEST_SUITES=(trixie)
         GUEST_KERNEL='linux-image-6\.12\.[0-9]+\+deb13(\.[0-9]+)?-armmp'
         # This kernel has no LPAE: it cannot reach what lies above 4 GiB.
-        GUEST_MACHINE=(qemu-system-arm -machine 'virt,highmem=off' -accel 'tcg,thread=multi' -cpu cortex-a7)
+        GUEST_MACHINE=(qemu-system-arm -machine 'virt,highmem=off' -accel 'tcg,thread=single' -cpu cortex-a7)
         GUEST_CONSOLE='console=ttyAMA0'
         PROGRAMS=$TARGET/virtual-tv/bin-arm
         ;;

@@ -18,14 +18,14 @@ VM_TIMEOUT=${VM_TIMEOUT:-240}
 # vm_start: boots the guest and returns when commands can run. Settings, as variables:
 #   VM          folder for everything of this machine (default: a new one)
 #   VM_MEMORY   MiB (default 768)
-#   VM_CPUS     (default 2)
+#   VM_CPUS     (default 1). They take turns on one thread of this machine, which makes one the fastest: emulated processors that run
+#               at once patch the kernel's code under each other's feet, meet breakpoints of patches that have just ended, and panic
 #   VM_SPEED    what the cable can do: high (default, as on the boards), super, or none (no USB device controller).
 #               At super speed dummy_hcd 6.12 fails some writes of file systems, whatever the gadget does.
 #   VM_PORTS    TCP ports at which this machine's 127.0.0.1 reaches the same port of the guest, with spaces between them
 #   VM_MODULES  comma-separated modules for the stick's side instead of "libcomposite,usb_f_mass_storage,ublk_drv"
 #
-# Emulated processors that patch the kernel's code under each other's feet panic at boot now and then, on a busy machine, before
-# anything of ours runs: such a machine is booted again, twice at most, and the output says so.
+# A machine that ends while it boots, before anything of ours runs, is booted again, twice at most, and the output says so.
 vm_start() {
     local attempt
     for attempt in 1 2 3; do
@@ -62,7 +62,7 @@ vm_boot() {
     # would also cut 10.0.2.2, so the guest simply has no reason to go further).
     setpriv --pdeathsig KILL -- "${GUEST_MACHINE[@]}" \
         -nodefaults -no-user-config -no-reboot -display none \
-        -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-768}" \
+        -smp "${VM_CPUS:-1}" -m "${VM_MEMORY:-768}" \
         -kernel "$image/vmlinuz" -initrd "$image/initramfs.cpio" \
         -append "$GUEST_CONSOLE quiet panic=-1 net.ifnames=0 rig.speed=${VM_SPEED:-high} rig.modules=${VM_MODULES:-}" \
         -serial "file:$VM/console.log" \
