@@ -15,13 +15,18 @@ wait_for() {
     done
 }
 
-# ours PID: it is a process of this cluster. (The number may belong to somebody else by now; what has ended but was not
-# reaped yet has no arguments; a child that was just forked has those of the keeper.)
+# ours PID: it is a process of this cluster. (The number may belong to somebody else by now; a child that was just forked has
+# the keeper's arguments. None at all has what has ended but was not reaped yet, and for a moment what becomes another program.)
 ours() {
-    local arguments
+    local arguments state
     # It may end meanwhile.
-    { mapfile -d '' -t arguments <"/proc/$1/cmdline"; } 2>/dev/null || return 1
-    [[ " ${arguments[*]} " = *" $FOLDER "* || " ${arguments[*]} " = *" $FOLDER/ceph.conf "* ]]
+    { mapfile -d '' -t arguments <"/proc/$1/cmdline" && read -r state <"/proc/$1/stat"; } 2>/dev/null || return 1
+    if [[ ${#arguments[@]} -eq 0 ]]; then
+        # pid (name) state ...; the name may hold anything.
+        [[ ${state##*) } != [ZX]* ]]
+    else
+        [[ " ${arguments[*]} " = *" $FOLDER "* || " ${arguments[*]} " = *" $FOLDER/ceph.conf "* ]]
+    fi
 }
 
 keeper_runs() {

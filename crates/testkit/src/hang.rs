@@ -7,7 +7,10 @@ use std::{
     io::{self, Write as _},
     panic,
     path::Path,
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -15,16 +18,22 @@ use std::{
 /// No test program takes so long on a busy machine, and the limits of a whole run are longer.
 const LIMIT: Duration = Duration::from_secs(12 * 60);
 
+/// Panics that are told. A test may want hundreds of its own tasks to fail, which would bury everything else.
+const TOLD: u32 = 10;
+
 /// From now on panics are told at once, past the test harness, which keeps them until the test has ended; and a program that
 /// takes longer than any may tells what its threads wait for, and aborts. Called by whatever starts servers.
 pub(crate) fn guard() {
     static ONCE: Once = Once::new();
+    static PANICS: AtomicU32 = AtomicU32::new(0);
     ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let thread = thread::current();
-            // Not by `eprintln`, which the harness captures.
-            let _ = writeln!(io::stderr(), "panic in {}: {info}", thread.name().unwrap_or("a thread"));
+            if PANICS.fetch_add(1, Ordering::Relaxed) < TOLD {
+                let thread = thread::current();
+                // Not by `eprintln`, which the harness captures.
+                let _ = writeln!(io::stderr(), "panic in {}: {info}", thread.name().unwrap_or("a thread"));
+            }
             usual(info);
         }));
         thread::spawn(|| {

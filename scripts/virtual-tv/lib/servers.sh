@@ -80,7 +80,7 @@ ceph_start() {
 }
 
 ceph_serves() {
-    kill -0 "$CEPH_PID" 2>/dev/null || die "the Ceph cluster ended" "$(tail -n 10 "$WORK/ceph.log")"
+    kill -0 "$CEPH_PID" 2>/dev/null || die "the Ceph cluster ended" "$(tail -n 30 "$WORK/ceph.log")"
     [[ -e $CEPH/run/ready ]]
 }
 

@@ -130,7 +130,8 @@ export const de: Catalogue = {
       code: 'Besitz-Code',
       code_hint:
         'Er steht auf dem kleinen Stick, den das Gerät am TV oder PC zeigt, auf seiner SD-Karte und auf der seriellen Konsole.',
-      or_button: 'Oder drücke den Knopf auf der Platine, wenn sie einen hat: Fünf Minuten lang ist dann kein Code nötig.',
+      or_button:
+        'Oder drücke den Knopf auf der Platine, wenn sie einen hat: Fünf Minuten lang ist dann kein Code nötig.',
       pressed: 'Der Knopf wurde gedrückt: Jetzt ist kein Code nötig.',
       code_missing: 'Tippe den Code ein oder drücke den Knopf auf der Platine, wenn sie einen hat.',
     },

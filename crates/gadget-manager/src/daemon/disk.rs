@@ -197,7 +197,11 @@ impl Worker {
         let result = self.serve(&stack).await;
         self.publish(State::new(Phase::Closed, None));
         let closed = self.close(&stack).await;
-        result.and(closed).and(self.all_written())
+        if let Err(error) = &closed {
+            warn!(disk = %self.name(), %error, "closing");
+        }
+        // What is lost comes first: the owner has to do something about it, whatever else went wrong.
+        self.all_written().and(result).and(closed)
     }
 
     /// # Errors
