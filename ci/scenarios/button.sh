@@ -8,12 +8,7 @@ stick_config <<TOML
 $(toml_files films)
 $(toml_luns films)
 
-[web]
-http = ["0.0.0.0:$PAGE_PORT"]
-https = []
-allowed_hosts = ["127.0.0.1"]
-announce = false
-console = ""
+$(toml_page)
 
 [web.button]
 device = "AT Translated Set 2 keyboard"
@@ -36,8 +31,7 @@ logged() { grep -q -- "$1" "$VM/share/daemon.log"; }
 wait_until 60 "the daemon to find the button" logged 'the button is /dev/input/event'
 tv_wait_size 0 $((48 << 20))
 tv_wait_disk 1 >/dev/null
-stick_number() { tv sh -c 'cat /sys/bus/usb/devices/*-1/devnum'; }
-plugged=$(stick_number)
+plugged=$(tv_stick_number)
 
 step "who has neither code nor button does not get in"
 phone_refused wrong_secret POST /claim '{"password": "four words in a row"}' >/dev/null
@@ -52,7 +46,7 @@ phone_refused already_claimed POST /claim '{"password": "five words in a row, no
 step "with an owner the way to the page leaves the TV, and the disk does not notice"
 tv_wait_no_medium 1
 expect "the page knows its disk" test "$(phone GET /state | field usb luns 0 medium)" = inserted
-expect_equal "still the same plugged-in stick" "$plugged" "$(stick_number)"
+expect_equal "still the same plugged-in stick" "$plugged" "$(tv_stick_number)"
 expect_equal "which was never disturbed" "" "$(tv_disturbances)"
 
 step "held, the button shows the way to the page, but no code"

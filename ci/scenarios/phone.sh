@@ -8,12 +8,7 @@ VM_PORTS=$PAGE_PORT vm_start
 stick_config <<TOML
 name = "kitchen"
 
-[web]
-http = ["0.0.0.0:$PAGE_PORT"]
-https = []
-allowed_hosts = ["127.0.0.1"]
-announce = false
-console = ""
+$(toml_page)
 TOML
 stick_start
 

@@ -57,11 +57,10 @@ expect_match "it says why the last start failed" "$(tv cat /mnt/tv/last-log.txt)
 tv_unmount
 
 step "killed and started again, the TV sees that stick leave and its like come"
-stick_number() { tv sh -c 'cat /sys/bus/usb/devices/*-1/devnum'; }
-plugged=$(stick_number)
+plugged=$(tv_stick_number)
 stick_kill
 stick_start
-is_another() { local now && now=$(stick_number 2>/dev/null) && [[ $now != "$plugged" ]]; }
+is_another() { local now && now=$(tv_stick_number 2>/dev/null) && [[ $now != "$plugged" ]]; }
 wait_until 60 "the stick to be another one" is_another
 mount_setup
 expect_equal "it says the same" "$read_me" "$(tv cat "/mnt/tv/READ ME.txt")"
@@ -99,12 +98,12 @@ expect_equal "nothing can be dropped on it" 1 "$(tv blockdev --getro "$disk")"
 tv_unmount
 
 step "killed and started again, both are there, and the TV sees no other stick"
-plugged=$(stick_number)
+plugged=$(tv_stick_number)
 stick_kill
 stick_start
 tv_wait_size 0 $((64 * 1024 * 1024))
 wait_until 60 "the setup stick behind the disk" behind
 tv_unmount
-expect_equal "still the same plugged-in stick" "$plugged" "$(stick_number)"
+expect_equal "still the same plugged-in stick" "$plugged" "$(tv_stick_number)"
 expect "the daemon ends well" stick_stop
 

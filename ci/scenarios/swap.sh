@@ -19,7 +19,7 @@ step "the first medium"
 slot 'disk = "first"'
 stick_start
 disk=$(tv_wait_disk 0)
-stick_number=$(tv sh -c 'cat /sys/bus/usb/devices/*-1/devnum')
+stick_number=$(tv_stick_number)
 tv_mount "$disk"
 expect_equal "its film" "$(sha256sum <"$FILM")" "$(tv cat /mnt/tv/film.mpg | sha256sum)"
 tv_unmount
@@ -43,6 +43,6 @@ tv_mount "$disk"
 expect_equal "the first medium's film" "$(sha256sum <"$FILM")" "$(tv cat /mnt/tv/film.mpg | sha256sum)"
 tv_unmount
 
-expect_equal "still the same plugged-in stick" "$stick_number" "$(tv sh -c 'cat /sys/bus/usb/devices/*-1/devnum')"
+expect_equal "still the same plugged-in stick" "$stick_number" "$(tv_stick_number)"
 expect_equal "no disturbance in the kernel's log" "" "$(tv_disturbances)"
 expect "the daemon ends well" stick_stop

@@ -9,12 +9,7 @@ stick_config <<TOML
 $(toml_files films music)
 $(toml_luns films)
 
-[web]
-http = ["0.0.0.0:$PAGE_PORT"]
-https = []
-allowed_hosts = ["127.0.0.1"]
-announce = false
-console = ""
+$(toml_page)
 TOML
 stick truncate -s 48M /data/disks/films
 stick truncate -s 96M /data/disks/music
@@ -23,8 +18,7 @@ phone_waits
 phone_claims "\"code\": \"$(stick_claim_code)\""
 tv_wait_size 0 $((48 << 20))
 disk=$(tv_disk 0)
-stick_number() { tv sh -c 'cat /sys/bus/usb/devices/*-1/devnum'; }
-plugged=$(stick_number)
+plugged=$(tv_stick_number)
 
 # unit FIELD: what the page knows of the first unit. unit_is MEDIUM: it says that this is in it.
 unit() { phone GET /state | field usb luns 0 "$1"; }
@@ -81,7 +75,7 @@ phone_refused not_applied POST /disks '{"name": "talks", "store": "card", "image
 expect_equal "so does the configuration" "$before" "$(stick cat "$CONFIG")"
 tv_wait_size 0 $((96 << 20))
 
-expect_equal "still the same plugged-in stick" "$plugged" "$(stick_number)"
+expect_equal "still the same plugged-in stick" "$plugged" "$(tv_stick_number)"
 expect_equal "which was never disturbed" "" "$(tv_disturbances)"
 
 step "unplugged and plugged in"

@@ -21,9 +21,10 @@ const LIMIT: Duration = Duration::from_secs(12 * 60);
 /// Panics that are told. A test may want hundreds of its own tasks to fail, which would bury everything else.
 const TOLD: u32 = 10;
 
-/// From now on panics are told at once, past the test harness, which keeps them until the test has ended; and a program that
-/// takes longer than any may tells what its threads wait for, and aborts. Called by whatever starts servers.
-pub(crate) fn guard() {
+/// For test programs that use what may block for ever. From now on panics are told at once, past the test harness, which keeps
+/// them until the test has ended; and after 12 minutes, which no test program takes, this one tells what its threads wait for,
+/// and aborts. Not for benchmarks.
+pub fn guard() {
     static ONCE: Once = Once::new();
     static PANICS: AtomicU32 = AtomicU32::new(0);
     ONCE.call_once(|| {

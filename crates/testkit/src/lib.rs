@@ -7,7 +7,7 @@ pub mod azurite;
 pub mod ceph;
 pub mod certificate;
 pub mod disks;
-mod hang;
+pub mod hang;
 pub mod port;
 pub mod process;
 pub mod program;

@@ -1,7 +1,18 @@
 # shellcheck shell=bash
 # The words of a scenario that act as a phone in the same network: this machine asks the page's server what the page asks it.
-# The guest needs VM_PORTS=$PAGE_PORT, and its configuration [web] with http = ["0.0.0.0:$PAGE_PORT"], https = [] and
-# allowed_hosts = ["127.0.0.1"]; or PHONE_HOST is an address of its own.
+# The guest needs VM_PORTS=$PAGE_PORT, and toml_page in its configuration; or PHONE_HOST is an address of its own.
+
+# toml_page: the page at $PAGE_PORT, without TLS.
+toml_page() {
+    cat <<TOML
+[web]
+http = ["0.0.0.0:$PAGE_PORT"]
+https = []
+allowed_hosts = ["127.0.0.1"]
+announce = false
+console = ""
+TOML
+}
 
 # phone METHOD PATH [BODY]: a request of the page; prints the answer, and fails if it is a refusal.
 phone() {

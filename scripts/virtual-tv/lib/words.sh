@@ -47,6 +47,8 @@ tv() { vm_run "$@"; }
 stick_script() { vm_script; }
 tv_script() { vm_script; }
 
+# tv_stick_number: prints the number that the TV gave the stick when it was plugged in; another one after each replug.
+tv_stick_number() { tv sh -c 'cat /sys/bus/usb/devices/*-1/devnum'; }
 # tv_disk LUN: prints the block device (/dev/sda) behind this LUN of the stick.
 tv_disk() { vm_run sh /share/guest/tv disk "$1"; }
 

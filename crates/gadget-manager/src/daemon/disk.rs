@@ -197,11 +197,13 @@ impl Worker {
         let result = self.serve(&stack).await;
         self.publish(State::new(Phase::Closed, None));
         let closed = self.close(&stack).await;
-        if let Err(error) = &closed {
-            warn!(disk = %self.name(), %error, "closing");
-        }
-        // What is lost comes first: the owner has to do something about it, whatever else went wrong.
-        self.all_written().and(result).and(closed)
+        self.all_written().inspect_err(|_| {
+            // What is lost is told instead: the owner has to do something about it, whatever else went wrong.
+            if let Err(error) = &closed {
+                warn!(disk = %self.name(), %error, "closing");
+            }
+        })?;
+        result.and(closed)
     }
 
     /// # Errors

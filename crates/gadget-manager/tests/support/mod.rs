@@ -22,6 +22,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new(config: &str) -> Self {
+        testkit::hang::guard();
         let home = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
         };

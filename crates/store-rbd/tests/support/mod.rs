@@ -25,6 +25,7 @@ pub async fn ceph() -> &'static Ceph {
 
 /// The settings for the pool of images, as the restricted user.
 pub fn config(ceph: &Ceph) -> RbdConfig {
+    testkit::hang::guard();
     let mut config = RbdConfig::new(ceph.pool());
     config.conf_file = Some(ceph.conf());
     config.user = Some(ceph.user().to_owned());

@@ -24,7 +24,6 @@ type Job = (Command, mpsc::Sender<io::Result<Child>>);
 /// `PR_SET_PDEATHSIG` fires when the *thread* that forked ends (prctl(2)), and threads of a runtime come and go. Hence
 /// one thread that lives as long as the process does all the forking.
 pub(super) fn spawn(command: Command) -> io::Result<Child> {
-    crate::hang::guard();
     static SPAWNER: Mutex<Option<mpsc::Sender<Job>>> = Mutex::new(None);
     let (reply, answer) = mpsc::channel();
     SPAWNER
