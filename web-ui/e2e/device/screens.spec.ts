@@ -4,27 +4,14 @@ import type { Page } from '@playwright/test';
 
 import { de } from '../../src/i18n/de.ts';
 import { expect, expectAccessible, expectFits, test } from '../real/test.ts';
+import { topics } from '../support/topics.ts';
 
 /** PICTURES names a folder for a picture of each screen, to be looked at. */
 const folder = process.env.PICTURES;
 
 const places = [
   ...['', 'disks', 'disks/films', 'stores/card', 'setup/store', 'device'],
-  ...[
-    'usb',
-    'name',
-    'network',
-    'time',
-    'doctor',
-    'log',
-    'backup',
-    'versions',
-    'reset',
-    'password',
-    'sessions',
-    'tokens',
-  ].map((topic) => `device/${topic}`),
-  ...['appearance', 'about'].map((topic) => `device/${topic}`),
+  ...topics.map((topic) => `device/${topic}`),
 ];
 
 async function look(page: Page, name: string): Promise<void> {

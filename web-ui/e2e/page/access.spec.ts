@@ -1,6 +1,7 @@
 import type { SceneName } from '../../dev/scenes.ts';
 import * as phone from '../support/phone.ts';
 import { expect, expectAccessible, expectFits, test } from '../support/test.ts';
+import { topics } from '../support/topics.ts';
 
 const screens: [SceneName, string][] = [
   ['unclaimed', ''],
@@ -16,22 +17,7 @@ const screens: [SceneName, string][] = [
   ['troubled', 'disks/music'],
   ['busy', 'stores/azure'],
   ['busy', 'device'],
-  ...[
-    'usb',
-    'name',
-    'network',
-    'time',
-    'doctor',
-    'log',
-    'backup',
-    'versions',
-    'reset',
-    'password',
-    'sessions',
-    'tokens',
-    'appearance',
-    'about',
-  ].map((place): [SceneName, string] => ['busy', `device/${place}`]),
+  ...topics.map((place): [SceneName, string] => ['busy', `device/${place}`]),
 ];
 
 for (const scheme of ['light', 'dark'] as const) {
