@@ -44,6 +44,8 @@ export interface StoreWish {
   way?: string;
   /** Values by the labels of their fields. */
   values: Record<string, string>;
+  /** Labels of switches to be on, which lie behind "More settings". */
+  switches?: string[];
 }
 
 export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
@@ -54,6 +56,12 @@ export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
   await page.getByRole('radio', { name: wish.kind }).check();
   if (wish.way) await page.getByRole('radio', { name: wish.way, exact: true }).check();
   for (const [label, value] of Object.entries(wish.values)) await field(page, label).fill(value);
+  for (const label of wish.switches ?? []) {
+    const wanted = page.getByRole('switch', { name: label });
+    if (!(await wanted.isVisible())) await page.getByText('More settings').first().click();
+    await wanted.click();
+    await expect(wanted).toBeChecked();
+  }
 }
 
 export async function testStore(page: Page): Promise<void> {
