@@ -79,4 +79,13 @@ key 1
 wait_until 60 "the hold to be seen" logged 'not asked for any more'
 key 0
 tv_wait_size 0 $((48 << 20))
+
+step "without its owner, the device shows the way to the page again, behind the disk and with another code"
+gadget_manager forget-owner --yes
+behind() { disk=$(tv_wait_disk 1) && tv mount -t vfat -o ro,iocharset=utf8 "${disk}1" /mnt/tv; }
+wait_until 60 "the setup stick behind the disk" behind
+expect_match "the code is on it" "$(tv cat "/mnt/tv/READ ME.txt")" "$(gadget_manager claim-code)"
+tv_unmount
+tv_wait_size 0 $((48 << 20))
+phone_refused unclaimed GET /state >/dev/null
 expect "the daemon ends well" stick_stop
