@@ -238,7 +238,7 @@ mod tests {
         let newer = serde_json::json!({
             "version": 1, "claim_failures": 0, "password": "hash", "password_failures": 0, "claim_code": null,
             "sessions": [{
-                "hash": hash, "created": at, "used": at, "tls": true, "browser": "one of tomorrow", "system": "ios",
+                "hash": hash, "created": at, "used": at, "tls": true, "browser": "one of tomorrow", "system": "iOS",
                 "seen_from": ["a", "b"],
             }],
             "tokens": [{
