@@ -25,8 +25,7 @@ impl Daemon {
     pub(super) async fn show_setup(&mut self, setup: Option<(Place, usb::Slot)>) {
         let instead = |setup: &Option<(Place, usb::Slot)>| matches!(setup, Some((Place::Instead, _)));
         // A device that has just lost its owner has a stick without a LUN for it.
-        let lacks_lun =
-            matches!(setup, Some((Place::Beside, _))) && !self.extra_lun && has_room(&self.shown.config);
+        let lacks_lun = matches!(setup, Some((Place::Beside, _))) && !self.extra_lun && has_room(&self.shown.config);
         let renewed = instead(&self.setup) || instead(&setup) || lacks_lun;
         if renewed && let Some(usb) = self.usb.take() {
             usb.stop().await;
