@@ -53,9 +53,7 @@ step "held, the button shows the way to the page, but no code"
 key 1
 wait_until 60 "the hold to be seen" logged 'button was held: the setup stick is asked for'
 key 0
-wait_until 60 "the setup stick to be mounted" tv sh -c '
-    disk=$(sh /share/guest/tv disk 0) && blockdev --rereadpt "$disk" 2>/dev/null
-    mount -t vfat -o iocharset=utf8 "${disk}1" /mnt/tv 2>/dev/null'
+tv_mount_setup
 read_me=$(tv cat "/mnt/tv/READ ME.txt")
 expect_match "the address" "$read_me" 'http://10\.0\.2\.15'
 expect_match "it takes nothing" "$read_me" 'not used'
@@ -78,6 +76,13 @@ step "held once more, the disk is back"
 key 1
 wait_until 60 "the hold to be seen" logged 'not asked for any more'
 key 0
+tv_wait_size 0 $((48 << 20))
+
+step "the command line shows it, too, and takes it away"
+gadget_manager setup-stick
+tv_mount_setup
+tv_unmount
+gadget_manager setup-stick --end
 tv_wait_size 0 $((48 << 20))
 
 step "without its owner, the device shows the way to the page again, behind the disk and with another code"

@@ -85,6 +85,14 @@ expect_equal "the answer says so" true "$(phone POST /disks "$talks" | replugged
 tv_wait_size 1 $((64 << 20))
 tv_wait_size 0 $((96 << 20))
 
+step "another order, which is not"
+expect_equal "no other stick for it" false "$(phone PUT /usb/luns '[{"disk": "talks"}, {"disk": "music"}]' | replugged)"
+tv_wait_size 0 $((64 << 20))
+tv_wait_size 1 $((96 << 20))
+expect_equal "and back" false "$(phone PUT /usb/luns '[{"disk": "music"}, {"disk": "talks"}]' | replugged)"
+tv_wait_size 0 $((96 << 20))
+tv_wait_size 1 $((64 << 20))
+
 step "unplugged and plugged in"
 # (That the plug is out is nothing that dummy_hcd tells the kernel: it leaves the controller's state as it was.)
 connection_is() { [[ $(phone GET /state | field usb state) = "$1" ]]; }

@@ -9,6 +9,7 @@ browser() {
     shift
     "$REPOSITORY/scripts/build-page" --packages
     (
+        # shellcheck disable=SC2163 # they are names with values
         export PAGE_ADDRESS=http://127.0.0.1:$PAGE_PORT PHONE_SESSION=$WORK/phone.json PHONE_SAYS=$WORK/phone.says \
             PHONE_RESULTS=$VIRTUAL_TV_LOGS/browser "$@"
         exec "$REPOSITORY/ci/node/run" npm --prefix "$REPOSITORY/web-ui" run --silent e2e:tv -- "/$act.spec.ts"
