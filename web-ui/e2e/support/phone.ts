@@ -44,8 +44,10 @@ export interface StoreWish {
   way?: string;
   /** Values by the labels of their fields. */
   values: Record<string, string>;
-  /** Labels of switches to be on, which lie behind "More settings". */
+  /** Labels of switches to be on. */
   switches?: string[];
+  /** Whether some of it lies behind "More settings". */
+  open?: boolean;
 }
 
 export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
@@ -55,10 +57,10 @@ export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
   if (await another.isVisible()) await another.check();
   await page.getByRole('radio', { name: wish.kind }).check();
   if (wish.way) await page.getByRole('radio', { name: wish.way, exact: true }).check();
+  if (wish.open) await page.getByText('More settings').first().click();
   for (const [label, value] of Object.entries(wish.values)) await field(page, label).fill(value);
   for (const label of wish.switches ?? []) {
     const wanted = page.getByRole('switch', { name: label });
-    if (!(await wanted.isVisible())) await page.getByText('More settings').first().click();
     await wanted.click();
     await expect(wanted).toBeChecked();
   }

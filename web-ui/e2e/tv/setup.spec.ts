@@ -7,6 +7,7 @@ const stores: Record<string, () => phone.StoreWish & { place?: string }> = {
     way: 'Connection string',
     values: { 'Connection string': told('CONNECTION') },
     switches: ['Allow connections without TLS'],
+    open: true,
   }),
   ceph: () => ({
     kind: 'A pool of RBD images',
