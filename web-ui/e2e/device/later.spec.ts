@@ -68,7 +68,7 @@ test('a back-up that only its passphrase opens brings a lost disk back', async (
   const plain = await downloaded(page);
   expect(plain.text).toContain('films');
   expect(plain.text, 'without a passphrase, secrets are left out').not.toContain(cloud.key);
-  await page.getByLabel('Passphrase', { exact: true }).fill('a long passphrase');
+  await page.getByLabel('Passphrase (optional)', { exact: true }).fill('a long passphrase');
   const sealed = await downloaded(page);
   expect(sealed.text, 'with one, all is encrypted').not.toMatch(/films|AccountKey/);
 
@@ -137,7 +137,7 @@ test('the log goes on while it is looked at, and leaves without secrets; the doc
   const bySecret = (key: string): phone.StoreWish => ({
     kind: 'Azure page blobs',
     way: 'Account and key',
-    values: { Account: cloud.account, Key: key, Endpoint: cloud.endpoint() },
+    values: { Account: cloud.account, Key: key, 'Endpoint (optional)': cloud.endpoint() },
     open: true,
   });
   await phone.fillStore(other, bySecret(cloud.key));
