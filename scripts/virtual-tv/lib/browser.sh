@@ -12,7 +12,9 @@ browser() {
         # shellcheck disable=SC2163 # they are names with values
         export PAGE_ADDRESS=http://127.0.0.1:$PAGE_PORT PHONE_SESSION=$WORK/phone.json PHONE_SAYS=$WORK/phone.says \
             PHONE_RESULTS=$VIRTUAL_TV_LOGS/browser "$@"
-        exec "$REPOSITORY/ci/node/run" npm --prefix "$REPOSITORY/web-ui" run --silent e2e:tv -- "/$act.spec.ts"
+        # It ends with this shell, however this shell ends; and its browser with it.
+        exec env -C "$REPOSITORY/web-ui" setpriv --pdeathsig TERM -- "$REPOSITORY/ci/node/run" \
+            node node_modules/@playwright/test/cli.js test --config e2e/tv.config.ts "/$act.spec.ts"
     ) >&2 </dev/null || die "the phone cannot do what it should: $act" "Pictures are in $VIRTUAL_TV_LOGS/browser."
 }
 
@@ -28,7 +30,11 @@ browser_ready() {
     kill -0 "$BROWSER_PID" 2>/dev/null || die "the phone could not do what it should"
     [[ -e $WORK/phone.says ]]
 }
-browser_end() { expect "the phone sees what it should" wait "$BROWSER_PID"; }
+browser_end() {
+    expect "the phone sees what it should" wait "$BROWSER_PID"
+    BROWSER_PID=
+}
+browser_stop() { [[ -z ${BROWSER_PID:-} ]] || kill "$BROWSER_PID" 2>/dev/null || true; }
 
 # browser_sets_up STORE [NAME=VALUE...]: from a new device to a stick in the TV, with what the form of the store asks for and the wishes
 # SIZE_GB, FILESYSTEM (FAT32, exFAT, None) and LABEL. The code comes from the setup stick, as the TV shows it.

@@ -8,7 +8,10 @@ export const button = (page: Page, name: string | RegExp) => page.getByRole('but
 
 /** What can be typed into, by its label: a way of the same name is a choice, and no field. */
 export const field = (page: Page, label: string) =>
-  page.getByLabel(label, { exact: true }).and(page.locator('input:not([type=radio]), textarea, select'));
+  page
+    .getByLabel(label, { exact: true })
+    .or(page.getByLabel(`${label} (optional)`, { exact: true }))
+    .and(page.locator('input:not([type=radio]), textarea, select'));
 
 /** The title of the screen that is shown. */
 export async function expectScreen(page: Page, title: string): Promise<void> {
