@@ -24,7 +24,8 @@ for value in 0 1; do
     { head -c 16 /dev/zero && printf "\001\000\164\000\00$value\000\000\000" && head -c 24 /dev/zero; } >/tmp/key-$value
 done
 SCRIPT
-key() { stick sh -c 'cat "/tmp/key-$1" >"/dev/input/$(basename "$(dirname "$(grep -l "^AT Trans" /sys/class/input/event*/device/name)" | sed s,/device,,)")"' sh "$1"; }
+# key VALUE...: 1 is down, 0 is up; both at once are a short press, however busy the machine is.
+key() { stick sh -c 'cd /tmp && cat "$@" >"/dev/input/$(basename "$(dirname "$(grep -l "^AT Trans" /sys/class/input/event*/device/name)" | sed s,/device,,)")"' sh "${@/#/key-}"; }
 stick_start
 phone_waits
 logged() { grep -q -- "$1" "$VM/share/daemon.log"; }
@@ -37,8 +38,7 @@ step "who has neither code nor button does not get in"
 phone_refused wrong_secret POST /claim '{"password": "four words in a row"}' >/dev/null
 
 step "a press lets one in"
-key 1
-key 0
+key 1 0
 wait_until 60 "the press to be seen" logged 'button was pressed: for five minutes'
 phone_claims
 phone_refused already_claimed POST /claim '{"password": "five words in a row, now"}' >/dev/null
@@ -53,9 +53,7 @@ step "held, the button shows the way to the page, but no code"
 key 1
 wait_until 60 "the hold to be seen" logged 'button was held: the setup stick is asked for'
 key 0
-wait_until 60 "the setup stick to be mounted" tv sh -c '
-    disk=$(sh /share/guest/tv disk 0) && blockdev --rereadpt "$disk" 2>/dev/null
-    mount -t vfat -o iocharset=utf8 "${disk}1" /mnt/tv 2>/dev/null'
+tv_mount_setup
 read_me=$(tv cat "/mnt/tv/READ ME.txt")
 expect_match "the address" "$read_me" 'http://10\.0\.2\.15'
 expect_match "it takes nothing" "$read_me" 'not used'
@@ -79,4 +77,20 @@ key 1
 wait_until 60 "the hold to be seen" logged 'not asked for any more'
 key 0
 tv_wait_size 0 $((48 << 20))
+
+step "the command line shows it, too, and takes it away"
+gadget_manager setup-stick
+tv_mount_setup
+tv_unmount
+gadget_manager setup-stick --end
+tv_wait_size 0 $((48 << 20))
+
+step "without its owner, the device shows the way to the page again, behind the disk and with another code"
+gadget_manager forget-owner --yes
+behind() { disk=$(tv_wait_disk 1) && tv mount -t vfat -o ro,iocharset=utf8 "${disk}1" /mnt/tv; }
+wait_until 60 "the setup stick behind the disk" behind
+expect_match "the code is on it" "$(tv cat "/mnt/tv/READ ME.txt")" "$(gadget_manager claim-code)"
+tv_unmount
+tv_wait_size 0 $((48 << 20))
+phone_refused unclaimed GET /state >/dev/null
 expect "the daemon ends well" stick_stop

@@ -13,12 +13,7 @@ TOML
 stick_start
 
 step "the TV sees the setup stick; the phone takes the code from it and claims the device"
-disk=$(tv_wait_disk 0)
-wait_until 60 "the setup stick to be mounted" tv sh -c '
-    blockdev --rereadpt "$1" 2>/dev/null
-    mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
-code=$(tv cat "/mnt/tv/READ ME.txt" | grep -oE '[2-9A-HJ-KMNP-TV-Z]{4}-[2-9A-HJ-KMNP-TV-Z]{4}' | head -n 1)
-tv_unmount
+code=$(tv_claim_code)
 phone_claims "\"code\": \"$code\""
 tv_wait_gone 0
 
@@ -39,8 +34,7 @@ phone POST /disks '{"name": "films", "store": "cloud", "image": "films", "read_o
 step "the TV has a formatted stick, and copies a film to it"
 tv_wait_size 0 268435456
 disk=$(tv_disk 0)
-wait_until 60 "the partition" tv sh -c 'blockdev --rereadpt "$1" 2>/dev/null; test -b "${1}1"' sh "$disk"
-expect_match "the file system" "$(tv blkid -p "${disk}1")" 'LABEL="FILMS".*TYPE="vfat"'
+expect_match "the file system" "$(tv_partition "$disk")" 'LABEL="FILMS".*TYPE="vfat"'
 vm_put "$FILM" /tmp/film.mpg
 tv_mount "${disk}1"
 tv cp /tmp/film.mpg /mnt/tv/

@@ -22,29 +22,8 @@ stick gadget-manager --config /tmp/broken.toml run || failed=$?
 expect_equal "the exit code of a wrong configuration" 3 "$failed"
 stick_start
 
-# mount_setup: waits for the setup stick to be in, and mounts it. A kernel that has just seen a medium come may still be
-# reading its partition table.
-mount_setup() {
-    disk=$(tv_wait_disk 0)
-    wait_until 60 "the setup stick to be mounted" tv sh -c '
-        blockdev --rereadpt "$1" 2>/dev/null
-        mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
-}
-
-# eject_setup: as a person does it.
-eject_setup() {
-    tv_unmount
-    tv eject "$disk"
-}
-
-# report_says PATTERN: the stick came back with a report that says this.
-report_says() {
-    mount_setup
-    expect_match "the report" "$(tv cat /mnt/tv/report.txt)" "$1"
-}
-
 step "the TV sees a page with the address and the claim code"
-mount_setup
+tv_mount_setup
 read_me=$(tv cat "/mnt/tv/READ ME.txt")
 code=$(stick_claim_code)
 expect "there is a code" test -n "$code"
@@ -62,7 +41,7 @@ stick_kill
 stick_start
 is_another() { local now && now=$(tv_stick_number 2>/dev/null) && [[ $now != "$plugged" ]]; }
 wait_until 60 "the stick to be another one" is_another
-mount_setup
+tv_mount_setup
 expect_equal "it says the same" "$read_me" "$(tv cat "/mnt/tv/READ ME.txt")"
 
 step "a configuration with a mistake is refused, with the line and what to do"
@@ -70,8 +49,8 @@ tv_script <<'SCRIPT'
 printf '[[store]]\nname = "card"\ntype = "file"\nfolder = "/data/disks"\n\n[[disk]]\nname = "films"\nstoer = "card"\n' >/mnt/tv/gadget-manager.toml
 printf '#!/bin/sh\ntouch /tmp/executed\n' >/mnt/tv/autorun.sh
 SCRIPT
-eject_setup
-report_says 'line 8: .*stoer'
+tv_eject_setup
+tv_setup_says 'line 8: .*stoer'
 expect_match "what was not asked for is not used" "$(tv cat /mnt/tv/report.txt)" 'autorun\.sh: ignored'
 expect_not "the mistake changed anything" stick grep -q stoer "$CONFIG"
 expect_not "anything was executed" stick test -e /tmp/executed
@@ -80,13 +59,13 @@ step "a configuration without one is used"
 stick mkdir -p /data/disks
 stick truncate -s 64M /data/disks/films
 { toml_files films && toml_luns films; } | vm_pipe sh -c 'cat >/mnt/tv/gadget-manager.toml'
-eject_setup
-report_says 'The device is set up'
+tv_eject_setup
+tv_setup_says 'The device is set up'
 expect "the configuration is the one that was dropped" stick grep -q '"films"' "$CONFIG"
 expect "what belongs to the installation stays" stick grep -q '0.0.0.0:8080' "$CONFIG"
 
 step "ejected once more, the disk takes its place"
-eject_setup
+tv_eject_setup
 tv_wait_size 0 $((64 * 1024 * 1024))
 
 step "behind the disk the stick goes on to show the way to the page"

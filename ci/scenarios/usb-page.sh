@@ -71,12 +71,27 @@ expect_match "and what to do" "$(field remedy <<<"$refusal")" '[a-z]'
 tv_wait_size 0 $((96 << 20))
 tv_forget
 expect_equal "the TV has what it had" "$content" "$(beginning)"
-phone_refused not_applied POST /disks '{"name": "talks", "store": "card", "image": "talks", "read_only": false, "insert": false}' >/dev/null
+talks='{"name": "talks", "store": "card", "image": "talks", "read_only": false, "insert": true}'
+phone_refused not_applied POST /disks "$talks" >/dev/null
 expect_equal "so does the configuration" "$before" "$(stick cat "$CONFIG")"
 tv_wait_size 0 $((96 << 20))
 
 expect_equal "still the same plugged-in stick" "$plugged" "$(tv_stick_number)"
 expect_equal "which was never disturbed" "" "$(tv_disturbances)"
+
+step "one unit more, which is another stick"
+stick truncate -s 64M /data/disks/talks
+expect_equal "the answer says so" true "$(phone POST /disks "$talks" | replugged)"
+tv_wait_size 1 $((64 << 20))
+tv_wait_size 0 $((96 << 20))
+
+step "another order, which is not"
+expect_equal "no other stick for it" false "$(phone PUT /usb/luns '[{"disk": "talks"}, {"disk": "music"}]' | replugged)"
+tv_wait_size 0 $((64 << 20))
+tv_wait_size 1 $((96 << 20))
+expect_equal "and back" false "$(phone PUT /usb/luns '[{"disk": "music"}, {"disk": "talks"}]' | replugged)"
+tv_wait_size 0 $((96 << 20))
+tv_wait_size 1 $((64 << 20))
 
 step "unplugged and plugged in"
 # (That the plug is out is nothing that dummy_hcd tells the kernel: it leaves the controller's state as it was.)

@@ -22,5 +22,6 @@ export default defineConfig({
     ignoreHTTPSErrors: true,
     launchOptions: browser,
     screenshot: 'only-on-failure',
+    actionTimeout: 60_000,
   },
 });

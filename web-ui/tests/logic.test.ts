@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Field, StoreType } from '../src/api/types.ts';
 import { hex4, rate, size } from '../src/i18n/format.ts';
-import { i18n } from '../src/i18n/i18n.svelte.ts';
+import { i18n, localeOf } from '../src/i18n/i18n.svelte.ts';
 import { sentence, wrongAt } from '../src/i18n/problems.ts';
 import { base64 } from '../src/parts/base64.ts';
 import { filledIn, initial, missing, withoutSecrets } from '../src/parts/form/values.ts';
@@ -41,6 +41,19 @@ test('sizes and rates are in the words of the language', () => {
   expect(document.documentElement.lang).toBe('de');
   i18n.language = 'en';
   expect(hex4(0x1d)).toBe('001d');
+});
+
+test('dates are written as the browser wants them, not as in America', () => {
+  const day = (...wanted: Parameters<typeof localeOf>): string =>
+    new Intl.DateTimeFormat(localeOf(...wanted), { dateStyle: 'medium' }).format(new Date(2026, 10, 2));
+  expect(day('en', ['en-GB', 'en'])).toBe('2 Nov 2026');
+  expect(day('en', ['en-US', 'en'])).toBe('Nov 2, 2026');
+  expect(day('en', ['fr', 'en'])).toBe('2 Nov 2026');
+  expect(day('en', ['de-DE', 'en'])).toBe('2 Nov 2026');
+  expect(day('en', ['not_a_tag'])).toBe('2 Nov 2026');
+  expect(day('en', [])).toBe('2 Nov 2026');
+  expect(day('de', ['de-AT', 'en-US'])).toBe('02.11.2026');
+  expect(day('de', ['en-US'])).toBe('02.11.2026');
 });
 
 test('a problem newer than this page is a fault', () => {

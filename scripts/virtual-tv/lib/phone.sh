@@ -35,6 +35,34 @@ phone_waits() { wait_until 60 "the page to be open" curl -s --max-time 10 -o "$W
 # stick_claim_code: prints the claim code, as who has the stick's card finds it.
 stick_claim_code() { stick sed -n 's/.*"claim_code": *"\([^"]*\)".*/\1/p' /var/lib/cloud-stick/web/access.json; }
 
+# tv_mount_setup: waits for the setup stick to be in, and mounts it. (A kernel that has just seen a medium come may still be reading its
+# partition table.)
+tv_mount_setup() {
+    local disk
+    disk=$(tv_wait_disk 0)
+    wait_until 60 "the setup stick to be mounted" tv sh -c '
+        blockdev --rereadpt "$1" 2>/dev/null
+        mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
+}
+
+# tv_eject_setup: as a person does it who has dropped something on it, or not. tv_setup_says PATTERN: it came back with a report that
+# says this, and is mounted.
+tv_eject_setup() {
+    tv_unmount
+    tv eject "$(tv_disk 0)"
+}
+tv_setup_says() {
+    tv_mount_setup
+    expect_match "the report" "$(tv cat /mnt/tv/report.txt)" "$1"
+}
+
+# tv_claim_code: prints the claim code as who sits before the TV finds it: on the setup stick.
+tv_claim_code() {
+    tv_mount_setup
+    tv cat "/mnt/tv/READ ME.txt" | grep -oE '[2-9A-HJ-KMNP-TV-Z]{4}-[2-9A-HJ-KMNP-TV-Z]{4}' | head -n 1
+    tv_unmount
+}
+
 # phone_claims [FIELDS]: makes the phone the owner; FIELDS is "code": "…" as JSON, or nothing where none is needed.
 phone_claims() {
     local answer

@@ -24,6 +24,7 @@ leave() {
     trap - ERR EXIT
     set +e
     collect_logs "$VIRTUAL_TV_LOGS"
+    browser_stop
     servers_stop
     vm_stop
     rm -rf "$WORK"

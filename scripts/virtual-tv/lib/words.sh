@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh; what the
-# stick's configuration says: configuration.sh. Files and what must become of them: trees.sh. A phone in the same network: phone.sh.
+# stick's configuration says: configuration.sh. Files and what must become of them: trees.sh. A phone in the same network: phone.sh, with
+# the page in a browser: browser.sh.
 
 # shellcheck source=vm.sh
 . "$RIG/lib/vm.sh"
@@ -12,6 +13,8 @@
 . "$RIG/lib/trees.sh"
 # shellcheck source=phone.sh
 . "$RIG/lib/phone.sh"
+# shellcheck source=browser.sh
+. "$RIG/lib/browser.sh"
 
 # step WHAT: a heading in the scenario's output and in its timeline.
 step() {
@@ -112,6 +115,12 @@ stick_running() { stick sh /share/guest/stick running; }
 # tv_format DEVICE LABEL: FAT32 with clusters of 2 KiB (sticks have 4 or more): with the 512 bytes that mkfs.vfat takes for
 # disks of our size, most of what is written would be tables. FAT32 with them has 128 MiB at least; take 160.
 tv_format() { tv mkfs.vfat -F 32 -s 4 -n "$2" "$1"; }
+
+# tv_partition DISK: waits for the first partition of a disk that has just come, and prints what blkid knows of it.
+tv_partition() {
+    wait_until 60 "the partition" tv sh -c 'blockdev --rereadpt "$1" 2>/dev/null; test -b "${1}1"' sh "$1"
+    tv blkid -p "${1}1"
+}
 
 # tv_mount DEVICE, tv_unmount: as a TV mounts a stick (names in UTF-8).
 tv_mount() { tv mount -t vfat -o iocharset=utf8 "$1" /mnt/tv; }

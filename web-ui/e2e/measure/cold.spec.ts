@@ -1,4 +1,7 @@
-/** How long a phone waits for the first screen of a new device: nothing cached, in a browser that has just been started. */
+/**
+ * How long a phone waits for the first screen of a new device: nothing cached, in a browser that has just been started. PAGE_ADDRESS is that of
+ * a device that runs elsewhere, MOST_MS the most that half of the loads may take where nothing slows the browser down.
+ */
 import { chromium, expect, test } from '@playwright/test';
 
 import { Daemon } from '../real/daemon.ts';
@@ -54,12 +57,14 @@ async function load(address: string, slower: number): Promise<{ usable: number; 
 
 for (const slower of [1, 4]) {
   test(`cold loads, processor slowed down ${slower} times`, async () => {
-    const daemon = await Daemon.start();
+    const elsewhere = process.env.PAGE_ADDRESS;
+    const daemon = elsewhere === undefined ? await Daemon.start() : undefined;
+    const address = elsewhere ?? daemon?.address ?? '';
     try {
       const times: number[] = [];
       let last = { usable: 0, bytes: 0, requests: 0 };
       for (let count = 0; count < loads; count += 1) {
-        last = await load(daemon.address, slower);
+        last = await load(address, slower);
         times.push(last.usable);
       }
       times.sort((a, b) => a - b);
@@ -68,8 +73,9 @@ for (const slower of [1, 4]) {
         `the claim form is usable after ${median} ms (worst ${worst}) in ${loads} cold loads, processor ${slower} times slower; ` +
           `${last.requests} requests, ${Math.round(last.bytes / 1024)} KiB\n`,
       );
+      if (process.env.MOST_MS && slower === 1) expect(median).toBeLessThan(Number(process.env.MOST_MS));
     } finally {
-      await daemon.stop();
+      await daemon?.stop();
     }
   });
 }

@@ -82,3 +82,19 @@ test('language and colours are kept by the browser', async ({ page, device }) =>
   await expect(page.locator('html')).toHaveAttribute('lang', 'de');
   expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe('dark');
 });
+
+for (const [locale, date] of [
+  ['en-GB', '1 Nov 2026, '],
+  ['en-US', 'Nov 1, 2026, '],
+  ['de-DE', '01.11.2026, '],
+  // A language that the page does not speak: English, written as there.
+  ['fr-FR', '1 Nov 2026, '],
+] as const) {
+  test.describe(locale, () => {
+    test.use({ locale, timezoneId: 'Europe/Berlin' });
+    test('dates are written as the browser wants them', async ({ page, device }) => {
+      await device.open('busy', 'device/versions');
+      await expect(page.getByText(date)).toBeVisible();
+    });
+  });
+}

@@ -68,6 +68,22 @@ export class Azurite {
     return new URLSearchParams(words).toString();
   }
 
+  /** Makes a container and an empty page blob in it, as another program would. */
+  async makePageBlob(container: string, name: string, size: number): Promise<void> {
+    const put = async (path: string, words: string, headers: Record<string, string> = {}): Promise<void> => {
+      const answer = await fetch(`${this.endpoint()}/${path}?${words}${this.sas(3600)}`, {
+        method: 'PUT',
+        headers: { 'x-ms-version': '2021-12-02', ...headers },
+      });
+      if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    };
+    await put(container, 'restype=container&');
+    await put(`${container}/${encodeURIComponent(name)}`, '', {
+      'x-ms-blob-type': 'PageBlob',
+      'x-ms-blob-content-length': String(size),
+    });
+  }
+
   /** The bytes of a blob, read with a signature of our own, not through the device. */
   async blob(container: string, name: string, from: number, length: number): Promise<Buffer> {
     const answer = await fetch(`${this.endpoint()}/${container}/${name}?${this.sas(3600)}`, {

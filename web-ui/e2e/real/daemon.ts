@@ -21,6 +21,8 @@ function program(): string {
 export class Daemon {
   #program: Program | undefined;
   #csrf = '';
+  /** The code that it was claimed with. */
+  claimedWith = '';
 
   private constructor(
     readonly folder: string,
@@ -86,7 +88,8 @@ console = ""
 
   /** Claims it for the browser of this page, by the API. */
   async claimed(page: Page, password: string): Promise<void> {
-    const session = await this.send(page, 'POST', '/claim', { code: this.claimCode, password });
+    this.claimedWith = this.claimCode;
+    const session = await this.send(page, 'POST', '/claim', { code: this.claimedWith, password });
     this.#csrf = (session as { csrf_token: string }).csrf_token;
   }
 

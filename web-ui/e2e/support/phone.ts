@@ -8,7 +8,10 @@ export const button = (page: Page, name: string | RegExp) => page.getByRole('but
 
 /** What can be typed into, by its label: a way of the same name is a choice, and no field. */
 export const field = (page: Page, label: string) =>
-  page.getByLabel(label, { exact: true }).and(page.locator('input:not([type=radio]), textarea, select'));
+  page
+    .getByLabel(label, { exact: true })
+    .or(page.getByLabel(`${label} (optional)`, { exact: true }))
+    .and(page.locator('input:not([type=radio]), textarea, select'));
 
 /** The title of the screen that is shown. */
 export async function expectScreen(page: Page, title: string): Promise<void> {
@@ -44,6 +47,10 @@ export interface StoreWish {
   way?: string;
   /** Values by the labels of their fields. */
   values: Record<string, string>;
+  /** Labels of switches to be on. */
+  switches?: string[];
+  /** Whether some of it lies behind "More settings". */
+  open?: boolean;
 }
 
 export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
@@ -53,7 +60,13 @@ export async function fillStore(page: Page, wish: StoreWish): Promise<void> {
   if (await another.isVisible()) await another.check();
   await page.getByRole('radio', { name: wish.kind }).check();
   if (wish.way) await page.getByRole('radio', { name: wish.way, exact: true }).check();
+  if (wish.open) await page.getByText('More settings').first().click();
   for (const [label, value] of Object.entries(wish.values)) await field(page, label).fill(value);
+  for (const label of wish.switches ?? []) {
+    const wanted = page.getByRole('switch', { name: label });
+    await wanted.click();
+    await expect(wanted).toBeChecked();
+  }
 }
 
 export async function testStore(page: Page): Promise<void> {

@@ -8,8 +8,13 @@ import sharp from 'sharp';
 /** A picture of the whole page: what is fixed to the screen would be in its middle, so the screen is made as high as the page. */
 export async function pictureOf(page: Page, folder: string, name: string): Promise<void> {
   const before = page.viewportSize();
-  const content = await page.evaluate(() => document.documentElement.scrollHeight);
-  if (before) await page.setViewportSize({ width: before.width, height: Math.max(content, 500) });
+  // What is as high as a part of the screen grows with it.
+  for (let height = 0; before && height < 6000;) {
+    const content = await page.evaluate(() => document.documentElement.scrollHeight);
+    if (content <= height) break;
+    height = Math.max(content, 500);
+    await page.setViewportSize({ width: before.width, height });
+  }
   await save(page, folder, name);
   if (before) await page.setViewportSize(before);
 }

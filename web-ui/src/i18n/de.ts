@@ -298,7 +298,8 @@ export const de: Catalogue = {
     not_in_stick: 'Nicht im Stick',
     no_disk: 'Leer lassen',
     replugged:
-      'Zahl und Reihenfolge der Schächte ändern sich: Der TV oder PC sieht, wie der Stick gezogen und wieder eingesteckt wird.',
+      'Zahl oder Art der Schächte ändert sich: Der TV oder PC sieht, wie der Stick gezogen und wieder eingesteckt wird.',
+    other_media: 'Der TV oder PC sieht andere Medien in diesen Schächten.',
     all_good: 'Alles in Ordnung',
     tasks: 'In Arbeit',
   },

@@ -1,4 +1,4 @@
-/** Numbers, sizes, rates and times in the owner's language. */
+/** Numbers, sizes, rates and times in the owner's language, as they are written where the owner lives. */
 import { i18n } from './i18n.svelte.ts';
 
 const sizes = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
@@ -9,7 +9,7 @@ export function size(bytes: number, least = 0): string {
   const power = Math.min(Math.max(fitting, least), sizes.length - 1);
   const value = bytes / 1000 ** power;
   const name = sizes[power] ?? 'byte';
-  return new Intl.NumberFormat(i18n.language, {
+  return new Intl.NumberFormat(i18n.locale, {
     style: 'unit',
     unit: name,
     unitDisplay: power === 0 ? 'long' : 'short',
@@ -19,7 +19,7 @@ export function size(bytes: number, least = 0): string {
 
 /** Memory in the units that it is sold in: 1 MB is 1024² bytes there. */
 export function memory(bytes: number): string {
-  return new Intl.NumberFormat(i18n.language, {
+  return new Intl.NumberFormat(i18n.locale, {
     style: 'unit',
     unit: 'megabyte',
     maximumFractionDigits: 0,
@@ -33,11 +33,11 @@ export function rate(bytes: number): string {
 }
 
 export function number(value: number, digits = 0): string {
-  return new Intl.NumberFormat(i18n.language, { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(i18n.locale, { maximumFractionDigits: digits }).format(value);
 }
 
 export function percent(part: number): string {
-  return new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: 0 }).format(part);
+  return new Intl.NumberFormat(i18n.locale, { style: 'percent', maximumFractionDigits: 0 }).format(part);
 }
 
 /** Milliseconds. */
@@ -47,12 +47,12 @@ export function milliseconds(value: number): string {
 
 /** A moment, RFC 3339, as date and time. */
 export function moment(time: string): string {
-  return new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));
+  return new Intl.DateTimeFormat(i18n.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));
 }
 
 /** Only the time of the day. */
 export function clock(time: string): string {
-  return new Intl.DateTimeFormat(i18n.language, { timeStyle: 'medium' }).format(new Date(time));
+  return new Intl.DateTimeFormat(i18n.locale, { timeStyle: 'medium' }).format(new Date(time));
 }
 
 const spans: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -64,7 +64,7 @@ const spans: [Intl.RelativeTimeFormatUnit, number][] = [
 /** How long ago, in whole minutes, hours or days. */
 export function ago(time: string, now = Date.now()): string {
   const seconds = Math.max(0, (now - new Date(time).getTime()) / 1000);
-  const format = new Intl.RelativeTimeFormat(i18n.language, { numeric: 'auto' });
+  const format = new Intl.RelativeTimeFormat(i18n.locale, { numeric: 'auto' });
   for (const [unit, length] of spans) {
     if (seconds >= length) return format.format(-Math.floor(seconds / length), unit);
   }
@@ -73,7 +73,7 @@ export function ago(time: string, now = Date.now()): string {
 
 /** A list such as "a, b and c". */
 export function list(items: string[]): string {
-  return new Intl.ListFormat(i18n.language).format(items);
+  return new Intl.ListFormat(i18n.locale).format(items);
 }
 
 /** Four hexadecimal digits, as USB ids are written. */

@@ -26,6 +26,24 @@ function first(): Language {
   return 'en';
 }
 
+/**
+ * The variant of a language that the browser asks for: its own words on it, else with the place of another language of its,
+ * else that of the world. Plain "en" would be American to `Intl`.
+ */
+export function localeOf(language: Language, wanted: readonly string[]): string {
+  const locales = wanted.flatMap((tag) => {
+    try {
+      return [new Intl.Locale(tag)];
+    } catch {
+      return [];
+    }
+  });
+  const own = locales.find((one) => one.language === language && one.region);
+  if (own) return own.baseName;
+  const region = locales.find((one) => one.region)?.region ?? '001';
+  return Intl.DateTimeFormat.supportedLocalesOf(`${language}-${region}`)[0] ?? language;
+}
+
 class I18n {
   #language = $state<Language>(first());
 
@@ -41,6 +59,11 @@ class I18n {
       // It then lasts as long as the page.
     }
     this.apply();
+  }
+
+  /** How dates and numbers are written. */
+  get locale(): string {
+    return localeOf(this.#language, navigator.languages);
   }
 
   /** All texts of the page. */

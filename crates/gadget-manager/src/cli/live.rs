@@ -140,8 +140,8 @@ pub(super) async fn claim_code(loaded: &Loaded) -> Result<(), Failure> {
 /// Takes the device from its owner.
 pub(super) async fn forget_owner(loaded: &Loaded, yes: bool) -> Result<(), Failure> {
     let name = loaded.config.name.get_ref();
-    let warning =
-        "The device's owner, sessions and tokens will be forgotten; whoever has its new claim code can claim it.";
+    let warning = "The device's owner, sessions and tokens will be forgotten; whoever has its new claim code can claim it. The TV or PC \
+         sees the stick pulled and plugged in again.";
     super::disk::confirm(yes, name, warning)?;
     let daemon = Daemon::of(loaded)?;
     daemon.ask(reqwest::Method::DELETE, "/owner", None).await?;

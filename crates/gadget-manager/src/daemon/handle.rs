@@ -14,7 +14,7 @@ const QUEUE: usize = 16;
 /// What the daemon can be asked for.
 pub(super) enum Command {
     /// Put a configuration in force.
-    Apply(Arc<Loaded>, oneshot::Sender<Result<Applied, ApplyError>>),
+    Apply(Arc<Loaded>, Stick, oneshot::Sender<Result<Applied, ApplyError>>),
     /// Close a disk and open it again, by taking its image over.
     TakeOver(String, oneshot::Sender<()>),
     /// Close a disk and keep it closed.
@@ -25,11 +25,22 @@ pub(super) enum Command {
     Setup(Option<(Place, usb::Slot)>, oneshot::Sender<()>),
 }
 
+/// What becomes of a stick that cannot follow a configuration as it is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stick {
+    /// The host sees it leave and return.
+    Replug,
+    /// It stays as it is for now, with the disks that are still there: it is not known yet whether the configuration works.
+    Keep,
+}
+
 /// What putting a configuration in force did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Applied {
     /// Whether the host saw the stick leave and return.
     pub replugged: bool,
+    /// Whether the stick was kept as it is, and is to follow.
+    pub kept: bool,
 }
 
 /// Why a configuration cannot be put in force.
@@ -126,9 +137,9 @@ impl Handle {
     }
 
     /// Puts a configuration in force. Returns once everything that has to end has ended and everything new is started.
-    pub(crate) async fn apply(&self, loaded: Arc<Loaded>) -> Result<Applied, ApplyError> {
+    pub(crate) async fn apply(&self, loaded: Arc<Loaded>, stick: Stick) -> Result<Applied, ApplyError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Apply(loaded, reply);
+        let command = Command::Apply(loaded, stick, reply);
         self.commands.send(command).await.map_err(|_| ApplyError::Stopping)?;
         answer.await.unwrap_or(Err(ApplyError::Stopping))
     }
@@ -193,8 +204,8 @@ impl Daemon {
     pub(super) async fn obey(&mut self, command: Command, tell: impl Fn(&Self)) {
         // Whoever asked may be gone; what was asked for is done all the same.
         match command {
-            Command::Apply(loaded, reply) => {
-                let result = self.put_in_force(loaded).await;
+            Command::Apply(loaded, stick, reply) => {
+                let result = self.put_in_force(loaded, stick).await;
                 tell(self);
                 let _ = reply.send(result);
             }

@@ -25,7 +25,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
-pub(crate) use handle::{Applied, ApplyError, Handle, Suspended, View};
+pub(crate) use handle::{Applied, ApplyError, Handle, Stick, Suspended, View};
 pub(crate) use setup::Place;
 
 use crate::{
@@ -45,6 +45,8 @@ pub(crate) type Changed = Arc<watch::Sender<()>>;
 /// Everything that runs.
 pub(crate) struct Daemon {
     loaded: Arc<Loaded>,
+    /// The configuration that the stick follows: that in force, or the one before while another is on trial.
+    shown: Arc<Loaded>,
     disks: BTreeMap<String, disk::Runner>,
     servers: Vec<servers::Runner>,
     usb: Option<usb::Runner>,
@@ -119,6 +121,7 @@ impl Daemon {
     async fn start(loaded: Arc<Loaded>, log: Logging) -> Result<Self, Failure> {
         let changed = Arc::new(watch::Sender::new(()));
         let mut daemon = Self {
+            shown: loaded.clone(),
             loaded,
             disks: BTreeMap::new(),
             servers: Vec::new(),
@@ -177,7 +180,8 @@ impl Daemon {
             Some((setup::Place::Beside, slot)) => slot.clone(),
             None => usb::Slot::empty(),
         };
-        let Some(gadget) = &self.loaded.config.gadget else {
+        let config = &self.shown.config;
+        let Some(gadget) = &config.gadget else {
             return Vec::new();
         };
         gadget
@@ -192,7 +196,7 @@ impl Daemon {
                 usb::Slot {
                     name,
                     state,
-                    read_only: usb::is_read_only(&self.loaded.config, lun),
+                    read_only: usb::is_read_only(config, lun),
                     removable: usb::is_removable(lun),
                     ejected: None,
                 }

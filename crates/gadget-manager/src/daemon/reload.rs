@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::{Applied, ApplyError, Daemon, disk, servers, usb};
+use super::{Applied, ApplyError, Daemon, Stick, disk, servers, usb};
 use crate::config::{self, Config, Loaded, model::DiskConfig};
 
 impl Daemon {
@@ -21,7 +21,7 @@ impl Daemon {
         for warning in &loaded.warnings {
             warn!("{}", warning.message);
         }
-        if let Err(problem) = self.put_in_force(loaded.clone()).await {
+        if let Err(problem) = self.put_in_force(loaded.clone(), Stick::Replug).await {
             error!("not reloaded: {problem}");
             return;
         }
@@ -36,8 +36,9 @@ impl Daemon {
     ///
     /// Disks and servers that are new, gone or different are started, stopped or started again; limits of speed, the
     /// log level and what is in which LUN change in place. USB identity and the number and kind of LUNs need a new
-    /// enumeration: the host then sees the stick pulled and plugged in again.
-    pub(super) async fn put_in_force(&mut self, loaded: Arc<Loaded>) -> Result<Applied, ApplyError> {
+    /// enumeration: the host then sees the stick pulled and plugged in again, now or when the same configuration is put in
+    /// force once more.
+    pub(super) async fn put_in_force(&mut self, loaded: Arc<Loaded>, stick: Stick) -> Result<Applied, ApplyError> {
         let (old, new) = (&self.loaded.config, &loaded.config);
         let restart = [
             ("run_dir", old.run_dir != new.run_dir),
@@ -51,6 +52,11 @@ impl Daemon {
             error!("{problem:#}");
         }
         let old = std::mem::replace(&mut self.loaded, loaded.clone());
+        let kept = stick == Stick::Keep && shape(&self.shown.config) != shape(&loaded.config);
+        let mut shown = self.shown.clone();
+        if !kept {
+            shown = std::mem::replace(&mut self.shown, loaded.clone());
+        }
         let outdated: Vec<String> = self
             .disks
             .iter()
@@ -63,17 +69,17 @@ impl Daemon {
                 runner.set_limit(disk.limit).await;
             }
         }
-        let replugged = self.stop_outdated(&old.config, &outdated).await;
+        let replugged = self.stop_outdated(&shown.config, &outdated).await;
         self.start_missing(&loaded, None);
         self.sweep();
         self.changed.send_replace(());
-        Ok(Applied { replugged })
+        Ok(Applied { replugged, kept })
     }
 
     /// Closes a disk, with what serves it, and opens it again unless somebody wants it to stay closed.
     pub(super) async fn restart(&mut self, disk: &str, take_over: bool) {
-        let loaded = self.loaded.clone();
-        self.stop_outdated(&loaded.config, &[disk.to_owned()]).await;
+        let (loaded, shown) = (self.loaded.clone(), self.shown.clone());
+        self.stop_outdated(&shown.config, &[disk.to_owned()]).await;
         self.start_missing(&loaded, Some(disk).filter(|_| take_over));
         self.changed.send_replace(());
     }
@@ -98,18 +104,12 @@ impl Daemon {
     }
 
     /// Stops what the new configuration has no more or has differently: first LUNs and servers, then their disks. Says
-    /// whether the stick was pulled for it.
-    async fn stop_outdated(&mut self, old: &Config, outdated: &[String]) -> bool {
-        let old_shape = old.gadget.as_ref().map(|gadget| usb::shape(old, gadget));
-        let new_shape = self
-            .loaded
-            .config
-            .gadget
-            .as_ref()
-            .map(|gadget| usb::shape(&self.loaded.config, gadget));
+    /// whether the stick, which followed `before`, was pulled for it.
+    async fn stop_outdated(&mut self, before: &Config, outdated: &[String]) -> bool {
+        let differs = shape(before) != shape(&self.shown.config);
         let pulled = self
             .usb
-            .take_if(|_| old_shape != new_shape && !matches!(self.setup, Some((super::Place::Instead, _))));
+            .take_if(|_| differs && !matches!(self.setup, Some((super::Place::Instead, _))));
         let replugged = pulled.is_some();
         if let Some(usb) = pulled {
             usb.stop().await;
@@ -163,6 +163,11 @@ impl Daemon {
             None => self.start_usb(),
         }
     }
+}
+
+/// What of the configured stick cannot change without the host noticing.
+fn shape(config: &Config) -> Option<gadget::GadgetConfig> {
+    config.gadget.as_ref().map(|gadget| usb::shape(config, gadget))
 }
 
 /// Whether the store of a disk, and the secrets for it, are as before.

@@ -24,7 +24,9 @@ impl Daemon {
     /// Shows the setup stick, or no longer.
     pub(super) async fn show_setup(&mut self, setup: Option<(Place, usb::Slot)>) {
         let instead = |setup: &Option<(Place, usb::Slot)>| matches!(setup, Some((Place::Instead, _)));
-        let renewed = instead(&self.setup) || instead(&setup);
+        // A device that has just lost its owner has a stick without a LUN for it.
+        let lacks_lun = matches!(setup, Some((Place::Beside, _))) && !self.extra_lun && has_room(&self.shown.config);
+        let renewed = instead(&self.setup) || instead(&setup) || lacks_lun;
         if renewed && let Some(usb) = self.usb.take() {
             usb.stop().await;
         }
@@ -38,7 +40,7 @@ impl Daemon {
 
     /// Starts the USB side, if there is something to show.
     pub(super) fn start_usb(&mut self) {
-        let config = &self.loaded.config;
+        let config = &self.shown.config;
         let mut shown = config.gadget.clone();
         self.extra_lun = false;
         if matches!(self.setup, Some((Place::Instead, _))) {
@@ -52,7 +54,7 @@ impl Daemon {
         if shown.is_none() {
             return;
         }
-        let mut loaded = Loaded::clone(&self.loaded);
+        let mut loaded = Loaded::clone(&self.shown);
         loaded.config.gadget = shown;
         let runner = usb::Runner::start(Arc::new(loaded), self.slots(), self.changed.clone());
         self.usb = Some(runner);

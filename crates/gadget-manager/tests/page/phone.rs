@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::{Port, process::Process};
@@ -116,6 +117,18 @@ impl Device {
         phone.result(phone.post("/stores/card/images", image).await).await;
         let disk = json!({"name": name, "store": "card", "image": name, "insert": insert});
         phone.post("/disks", disk).await.ok();
+    }
+
+    /// Serves a disk at `nbd.sock`, by a hand that edits the configuration.
+    pub(crate) fn serve(&self, disk: &str) {
+        let mut text = std::fs::read_to_string(self.home.config()).expect("a configuration");
+        let socket = self.home.join("nbd.sock");
+        text.push_str(&format!(
+            "\n# by hand\n[[nbd]]\nlisten = \"unix:{}\"\ndisks = [\"{disk}\"]\n",
+            socket.display()
+        ));
+        std::fs::write(self.home.config(), text).expect("it can be edited");
+        self.daemon().signal(Signal::SIGHUP);
     }
 
     /// Somebody who is not signed in.

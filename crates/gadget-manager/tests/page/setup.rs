@@ -1,11 +1,10 @@
 //! From the claim to a disk that is served, and everything that is done to it later.
 
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::{
     phone::{Device, PASSWORD, folder},
-    support::qemu_io,
+    support::{qemu_io, qemu_io_at},
 };
 
 fn phase<'a>(state: &'a Value, disk: &str) -> &'a str {
@@ -84,14 +83,7 @@ async fn what_the_page_sets_up_is_served_and_is_still_there_after_a_restart() {
     phone.post("/disks", disk).await.ok();
 
     // What the page does not know is written by hand, and stays when the page changes something.
-    let mut text = std::fs::read_to_string(device.home.config()).unwrap();
-    let socket = device.home.join("nbd.sock");
-    text.push_str(&format!(
-        "\n# by hand\n[[nbd]]\nlisten = \"unix:{}\"\ndisks = [\"films\"]\n",
-        socket.display()
-    ));
-    std::fs::write(device.home.config(), text).unwrap();
-    device.daemon().signal(Signal::SIGHUP);
+    device.serve("films");
     let served = |state: &Value| state["disks"][0]["path"].to_string().contains("nbd.sock");
     phone.until("the server listens", served).await;
     // A partition table, and in the partition a boot sector with the label's file system.
@@ -163,6 +155,37 @@ async fn what_the_page_sets_up_is_served_and_is_still_there_after_a_restart() {
     let state = phone.get("/state").await.ok();
     assert_eq!((&state["disks"], &state["stores"]), (&json!([]), &json!([])));
     assert!(device.home.join("images").exists(), "what is in a store stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_requests_back_until_it_is_lifted() {
+    let (device, phone) = Device::claimed("").await;
+    device.add_card_with(&phone, "films", 8 << 20, false).await;
+    device.serve("films");
+    phone
+        .until("the server listens", |state| {
+            state["disks"][0]["path"].to_string().contains("nbd.sock")
+        })
+        .await;
+    // At a byte a second the first write takes what has gathered, and the next one would wait for the rest of the day.
+    phone
+        .patch("/disks/films", json!({"limits": {"write_bytes": 1}}))
+        .await
+        .ok();
+    assert!(qemu_io(&device.home, "write -P 0x5a 0 4k").contains("wrote 4096"));
+    let home = device.home.join("nbd.sock");
+    let held = std::thread::spawn(move || qemu_io_at(&home, "write -P 0x11 4k 4k"));
+    phone
+        .until("the write is held", |state| {
+            state["disks"][0]["counters"]["in_flight"] == 1
+        })
+        .await;
+    // Reads have a limit of their own.
+    assert!(qemu_io(&device.home, "read -P 0x5a 0 4k").contains("read 4096"));
+    assert!(!held.is_finished());
+    phone.patch("/disks/films", json!({"limits": {}})).await.ok();
+    assert!(held.join().unwrap().contains("wrote 4096"));
+    assert!(qemu_io(&device.home, "read -P 0x11 4k 4k").contains("read 4096"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

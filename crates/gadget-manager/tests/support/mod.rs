@@ -119,7 +119,12 @@ impl Home {
 
 /// Runs a command of qemu-io on the export `films` of the server at `nbd.sock`.
 pub(crate) fn qemu_io(home: &Home, command: &str) -> String {
-    let uri = format!("nbd+unix:///films?socket={}", home.join("nbd.sock").display());
+    qemu_io_at(&home.join("nbd.sock"), command)
+}
+
+/// The same with a socket.
+pub(crate) fn qemu_io_at(socket: &Path, command: &str) -> String {
+    let uri = format!("nbd+unix:///films?socket={}", socket.display());
     let output = Command::new(testkit::program::locate("qemu-io"))
         .args(["-f", "raw", "-c", command, &uri])
         .output()

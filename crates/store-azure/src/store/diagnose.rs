@@ -88,7 +88,10 @@ async fn network(store: &AzureStore, findings: &mut Vec<Finding>) -> bool {
     }
     findings.push(Finding::good(
         "name",
-        format!("{host} has {} addresses", addresses.len()),
+        match addresses.len() {
+            1 => format!("{host} has an address"),
+            several => format!("{host} has {several} addresses"),
+        },
     ));
     match timeout(PATIENCE, TcpStream::connect(&addresses[..])).await {
         Ok(Ok(_)) => {

@@ -99,6 +99,47 @@ mod tests {
         assert_eq!(wifi(&closed), "WIFI:T:WPA;S:stick;P:p\\;w;;");
     }
 
+    /// Reads the form as phones do: fields that end at a semicolon, in which a backslash takes the meaning from what follows.
+    fn fields(payload: &str) -> Vec<String> {
+        let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
+        for c in payload.strip_prefix("WIFI:").unwrap().chars() {
+            match c {
+                c if quoted => {
+                    field.push(c);
+                    quoted = false;
+                }
+                '\\' => quoted = true,
+                ';' => fields.push(std::mem::take(&mut field)),
+                c => field.push(c),
+            }
+        }
+        assert!(!quoted && field.is_empty(), "{payload}");
+        fields
+    }
+
+    #[test]
+    fn no_name_or_key_becomes_another_field() {
+        let alphabet = ['\\', ';', ':', ',', '"', 'T', 'H', ' ', 'ß', '<'];
+        // All texts of one to three of these signs, as a name and, backwards, as a key.
+        for number in 0..1000_usize {
+            let digits = [number % 10, number / 10 % 10, number / 100];
+            let name: String = digits.iter().map(|&digit| alphabet[digit]).collect();
+            let key: String = name.chars().rev().collect();
+            let (name, key) = (name.as_str(), key.as_str());
+            let payload = wifi(&Wifi { name, key: Some(key) });
+            let wanted = [
+                "T:WPA".to_owned(),
+                format!("S:{name}"),
+                format!("P:{key}"),
+                String::new(),
+            ];
+            assert_eq!(fields(&payload), wanted, "{payload}");
+            if number % 50 == 0 {
+                assert_eq!(decode(&svg(&payload, name).unwrap()), payload);
+            }
+        }
+    }
+
     #[test]
     fn what_does_not_fit_is_left_out() {
         assert!(svg(&"x".repeat(5000), "code").is_none());

@@ -8,7 +8,8 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::{
@@ -22,8 +23,11 @@ const LONGEST_GIVEN: u64 = 100;
 
 /// Everything that is kept. The only secret in it that opens anything is the claim code, and only as long as nobody owns the
 /// device: passwords, sessions and tokens are there as hashes.
+///
+/// Programs of different age read this file in turn, since an update can be taken back. So what is added later has a default, and
+/// means nothing worse when it is not looked at; an older program keeps what it does not know. A change that an older program
+/// must not overlook needs another [`Record::VERSION`], which locks the device for it.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Record {
     /// Version of this format.
     version: u32,
@@ -39,11 +43,13 @@ pub(super) struct Record {
     pub(super) sessions: Vec<SessionRecord>,
     /// Tokens that have not been revoked.
     pub(super) tokens: Vec<TokenRecord>,
+    /// What a newer program keeps here.
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
 }
 
 /// What is kept of a session.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct SessionRecord {
     #[serde(with = "hash_text")]
     pub(super) hash: Hash,
@@ -58,16 +64,18 @@ pub(super) struct SessionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) address: Option<IpAddr>,
     /// What began it, by its own words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_known", skip_serializing_if = "Option::is_none")]
     pub(super) browser: Option<Browser>,
     /// And on what.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_known", skip_serializing_if = "Option::is_none")]
     pub(super) system: Option<System>,
+    /// What a newer program keeps here.
+    #[serde(flatten)]
+    pub(super) unknown: Map<String, Value>,
 }
 
 /// What is kept of a token.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct TokenRecord {
     #[serde(with = "hash_text")]
     pub(super) hash: Hash,
@@ -79,6 +87,15 @@ pub(super) struct TokenRecord {
     #[serde(with = "time::serde::rfc3339::option")]
     pub(super) used: Option<OffsetDateTime>,
     pub(super) read_only: bool,
+    /// What a newer program keeps here.
+    #[serde(flatten)]
+    pub(super) unknown: Map<String, Value>,
+}
+
+/// A word that a newer program may have more of: nothing if this one does not know it.
+fn if_known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let word = Option::<Value>::deserialize(deserializer)?;
+    Ok(word.and_then(|word| serde_json::from_value(word).ok()))
 }
 
 impl Record {
@@ -119,6 +136,7 @@ impl Record {
             password_failures: 0,
             sessions: Vec::new(),
             tokens: Vec::new(),
+            unknown: Map::new(),
         }
     }
 
@@ -209,6 +227,38 @@ mod tests {
         assert_eq!(first(), "K7WM-3XQA");
         fs::write(&given, [0xff; 200]).unwrap();
         assert_ne!(first(), first(), "not even a text");
+    }
+
+    #[test]
+    fn what_a_newer_program_added_is_kept_and_locks_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.json");
+        let hash = random::encode(&random::hash("session", "a"));
+        let at = "2026-01-01T00:00:00Z";
+        let newer = serde_json::json!({
+            "version": 1, "claim_failures": 0, "password": "hash", "password_failures": 0, "claim_code": null,
+            "sessions": [{
+                "hash": hash, "created": at, "used": at, "tls": true, "browser": "one of tomorrow", "system": "iOS",
+                "seen_from": ["a", "b"],
+            }],
+            "tokens": [{
+                "hash": hash, "id": "1", "name": "script", "created": at, "used": null, "read_only": true, "until": at,
+            }],
+            "second_factor": {"kind": "none"},
+        });
+        fs::write(&path, newer.to_string()).unwrap();
+        let record = Record::load(&path).unwrap().unwrap();
+        assert!(record.sessions[0].browser.is_none() && record.sessions[0].system.is_some());
+        record.save(&path).unwrap();
+        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        // A browser that this program has no name for is no reason to forget the session.
+        kept["sessions"][0]["browser"] = "one of tomorrow".into();
+        assert_eq!(kept, newer);
+        // Of a format that must not be read half nothing is.
+        let mut other = newer;
+        other["version"] = 2.into();
+        fs::write(&path, other.to_string()).unwrap();
+        assert!(Record::load(&path).is_err());
     }
 
     #[test]

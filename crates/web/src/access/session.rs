@@ -129,6 +129,7 @@ pub(super) fn begin(
         address: peer.address(),
         browser: visitor.browser,
         system: visitor.system,
+        unknown: serde_json::Map::new(),
     };
     Ok((record, SessionCookie::new(&id, peer.has_tls(), lifetime)))
 }

@@ -35,6 +35,7 @@ pub(super) fn make(new: NewToken, now: OffsetDateTime) -> Result<(TokenRecord, T
         created: now,
         used: None,
         read_only: new.read_only,
+        unknown: serde_json::Map::new(),
     };
     let token = record.seen();
     Ok((record, TokenMade { token, secret }))

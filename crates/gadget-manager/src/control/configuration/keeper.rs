@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{self, Loaded, Secrets},
     control::problem::{self, internal, not_found},
-    daemon::Handle,
+    daemon::{Handle, Stick, View},
 };
 
 /// Changes that may wait.
@@ -236,7 +236,7 @@ impl Worker {
             Err(why) => {
                 tracing::warn!("{words}: does not work, the configuration before is put in force again: {why}");
                 write(&files, &before).await?;
-                if let Err(error) = self.handle.apply(old.loaded.clone()).await {
+                if let Err(error) = self.handle.apply(old.loaded.clone(), Stick::Replug).await {
                     tracing::error!("the configuration before cannot be put in force: {error}");
                 }
                 return Err(not_applied(why));
@@ -258,19 +258,26 @@ impl Worker {
         judge(&self.file, texts)
     }
 
+    /// Puts a configuration in force, and on trial sees that it works: first its disks, then the stick, which is not pulled
+    /// for disks that do not open.
     async fn put_in_force(
         &self,
         loaded: &Arc<Loaded>,
-        old: &crate::daemon::View,
+        old: &View,
         trial: bool,
     ) -> Result<(bool, Vec<String>), Problem> {
-        let applied = self.handle.apply(loaded.clone()).await;
-        let applied = applied.map_err(|error| problem::of_apply(&error))?;
-        let warnings = match trial {
-            true => settle::settled(old, &self.handle.view()).await?,
-            false => Vec::new(),
+        let apply = async |stick| {
+            let applied = self.handle.apply(loaded.clone(), stick).await;
+            applied.map_err(|error| problem::of_apply(&error))
         };
-        Ok((applied.replugged, warnings))
+        if !trial {
+            return Ok((apply(Stick::Replug).await?.replugged, Vec::new()));
+        }
+        let first = apply(Stick::Keep).await?;
+        let mut warnings = settle::disks(old, &self.handle.view()).await?;
+        let replugged = first.replugged || (first.kept && apply(Stick::Replug).await?.replugged);
+        warnings.extend(settle::stick(old, &self.handle.view()).await?);
+        Ok((replugged, warnings))
     }
 
     /// Adds a version. If it cannot be kept, the change is in force all the same.
@@ -307,7 +314,7 @@ impl Worker {
         let after = draft.texts();
         let loaded = Arc::new(self.judge(&after)?);
         write(&files, &after).await?;
-        let applied = self.handle.apply(loaded.clone()).await;
+        let applied = self.handle.apply(loaded.clone(), Stick::Replug).await;
         applied.map_err(|error| problem::of_apply(&error))?;
         let history = self.history.clone();
         blocking(move || history.clear()).await?;

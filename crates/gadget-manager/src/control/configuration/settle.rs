@@ -23,8 +23,8 @@ const STICK: Duration = Duration::from_secs(8);
 /// How often the stick and the servers are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Waits until what is new in `after` works. Gives warnings, or what the configuration fails by.
-pub(super) async fn settled(before: &View, after: &View) -> Result<Vec<String>, Problem> {
+/// Waits until the disks and servers that are new in `after` work. Gives warnings, or what the configuration fails by.
+pub(super) async fn disks(before: &View, after: &View) -> Result<Vec<String>, Problem> {
     let end = Instant::now() + PATIENCE;
     let mut warnings = Vec::new();
     for (name, state) in &after.disks {
@@ -34,9 +34,6 @@ pub(super) async fn settled(before: &View, after: &View) -> Result<Vec<String>, 
         }
     }
     warnings.extend(servers_settled(before, after, end).await);
-    if let Some(text) = stick_settled(before, after).await? {
-        warnings.push(text);
-    }
     Ok(warnings)
 }
 
@@ -93,8 +90,8 @@ async fn servers_settled(before: &View, after: &View, end: Instant) -> Vec<Strin
     warnings
 }
 
-/// A stick that worked has to work again.
-async fn stick_settled(before: &View, after: &View) -> Result<Option<String>, Problem> {
+/// A stick that worked has to work again. Gives a warning, or what the configuration fails by.
+pub(super) async fn stick(before: &View, after: &View) -> Result<Option<String>, Problem> {
     let Some(usb) = &after.usb else { return Ok(None) };
     let worked = before
         .usb

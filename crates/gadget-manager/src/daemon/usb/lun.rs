@@ -150,6 +150,22 @@ impl Lun {
         Ok(())
     }
 
+    /// Takes out a medium that belongs into another LUN now.
+    pub(super) async fn make_way(
+        &mut self,
+        gadget: &MassStorageGadget,
+        index: usize,
+        path: &Path,
+    ) -> Result<(), GadgetError> {
+        self.write_out(path).await;
+        self.leaving = true;
+        gadget.eject(index, Force::Yes).await?;
+        self.leaving = false;
+        self.medium = None;
+        info!("LUN {index}: empty, its disk goes into another one");
+        Ok(())
+    }
+
     /// Whoever took the medium out: it belongs in again.
     pub(super) fn want_in(&mut self) {
         self.ejected_by_host = false;

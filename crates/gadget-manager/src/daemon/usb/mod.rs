@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Changed, disk, limits};
+use super::{Changed, disk, limits, medium::Medium};
 use crate::config::Loaded;
 
 use gadget_config::gadget_config;
@@ -266,7 +266,7 @@ impl Worker {
     }
 
     /// The medium of a LUN that cannot be empty, once its disk is open; nothing for other LUNs.
-    async fn fixed_medium(&mut self, index: usize) -> Option<Arc<super::medium::Medium>> {
+    async fn fixed_medium(&mut self, index: usize) -> Option<Arc<Medium>> {
         let slot = self.current.get_mut(index).filter(|slot| !slot.removable)?;
         let state = slot.state.as_mut()?;
         let open = state.wait_for(|state| state.medium.is_some()).await.ok()?;
@@ -275,7 +275,15 @@ impl Worker {
 
     /// Changes what differs between what should be in the LUNs and what is.
     async fn reconcile(&mut self, gadget: &MassStorageGadget) -> Outcome {
-        let present = match gadget.luns().await {
+        let wanted: Vec<_> = self.current.iter_mut().map(Slot::wanted).collect();
+        let looked = async {
+            let present = gadget.luns().await?;
+            match self.make_way(gadget, &present, &wanted).await? {
+                true => gadget.luns().await,
+                false => Ok(present),
+            }
+        };
+        let present = match looked.await {
             Ok(luns) => luns,
             Err(problem) => {
                 warn!("{problem}");
@@ -293,8 +301,8 @@ impl Worker {
                     self.host_ejected(index).await;
                 }
             }
-            let (slot, lun) = (&mut self.current[index], &mut self.luns[index]);
-            let wanted = slot.wanted();
+            let (slot, lun) = (&self.current[index], &mut self.luns[index]);
+            let wanted = wanted[index].clone();
             if !slot.removable
                 && lun.medium.is_some()
                 && wanted.as_ref().map(|medium| medium.path()) != is_in.map(|medium| medium.path)
@@ -315,6 +323,31 @@ impl Worker {
         } else {
             Outcome::Again
         }
+    }
+
+    /// Empties LUNs whose medium belongs into another one now: a kernel device in two LUNs would have two writers. Says whether
+    /// there was one.
+    async fn make_way(
+        &mut self,
+        gadget: &MassStorageGadget,
+        present: &[gadget::LunState],
+        wanted: &[Option<Arc<Medium>>],
+    ) -> Result<bool, GadgetError> {
+        let mut emptied = false;
+        for (index, lun) in self.luns.iter_mut().enumerate() {
+            let Some(is_in) = present.get(index).and_then(lun::Present::of) else {
+                continue;
+            };
+            let belongs =
+                |medium: &Option<Arc<Medium>>| medium.as_ref().is_some_and(|medium| medium.path() == is_in.path);
+            let stays = wanted.get(index).is_some_and(belongs);
+            let may_be_empty = self.current.get(index).is_some_and(|slot| slot.removable);
+            if lun.medium.is_some() && may_be_empty && !stays && wanted.iter().any(belongs) {
+                lun.make_way(gadget, index, is_in.path).await?;
+                emptied = true;
+            }
+        }
+        Ok(emptied)
     }
 
     /// Shows the stick to the host as soon as every LUN that cannot be empty has its medium.
