@@ -51,6 +51,17 @@ impl Monitor {
         });
     }
 
+    /// Why it does not answer, which is better known now than it was. Whether that is news.
+    pub fn silent_because(&self, error: BlockError) -> bool {
+        self.status.send_if_modified(|status| match &mut status.health {
+            Health::Unreachable { error: known, .. } if *known != error => {
+                *known = error;
+                true
+            }
+            _ => false,
+        })
+    }
+
     /// Somebody else owns the disk. Whether that is news.
     pub fn fenced(&self, error: BlockError) -> bool {
         self.change(Health::Fenced { error }, |health| !health.is_final())
@@ -97,7 +108,11 @@ mod tests {
         let word = || status.borrow().health.as_str();
         monitor.silent(SystemTime::now(), BlockError::unreachable("tv", "no answer"));
         assert_eq!(word(), "unreachable");
+        assert!(monitor.silent_because(BlockError::denied("tv", "the key is refused")));
+        assert!(!monitor.silent_because(BlockError::denied("tv", "the key is refused")));
+        assert_eq!(word(), "unreachable");
         monitor.answered();
+        assert!(!monitor.silent_because(BlockError::denied("tv", "the key is refused")));
         assert_eq!(word(), "online");
         assert!(monitor.fenced(BlockError::fenced("tv", "kitchen")));
         assert!(!monitor.fenced(BlockError::fenced("tv", "again")));

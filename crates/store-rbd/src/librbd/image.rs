@@ -223,6 +223,33 @@ impl Image {
         self.check("writing its metadata", code).map(drop)
     }
 
+    /// Whether librbd may keep written data in memory until a flush: our connections say no, but settings of the image or its
+    /// pool come before.
+    pub(super) fn has_cache(&self) -> Result<bool> {
+        let mut options = Vec::<sys::rbd_config_option_t>::new();
+        let mut count = 0;
+        loop {
+            // SAFETY: an open image; the list has room for as many as said.
+            let code = unsafe { sys::rbd_config_image_list(self.raw, options.as_mut_ptr(), &raw mut count) };
+            if code != -libc::ERANGE {
+                self.check("asking for its settings", code)?;
+                break;
+            }
+            options.reserve(count as usize);
+        }
+        // SAFETY: librbd filled as many, with texts of its own, which it frees once.
+        let cache = unsafe {
+            options.set_len(count as usize);
+            let value = options
+                .iter()
+                .find(|option| text(option.name) == "rbd_cache")
+                .map(|option| text(option.value));
+            sys::rbd_config_image_list_cleanup(options.as_mut_ptr(), count);
+            value
+        };
+        Ok(cache.is_none_or(|value| value != "false"))
+    }
+
     /// Tells `notify` whenever the image changes (size, snapshots, features), until it is closed.
     pub(super) fn watch(&self, notify: Arc<Notify>) -> Result<()> {
         let notify = Arc::into_raw(notify);

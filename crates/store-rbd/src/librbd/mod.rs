@@ -36,7 +36,7 @@ use crate::{
 };
 
 use cluster::{Cluster, Pool, Purpose};
-use device::RbdDisk;
+use device::{Opened, RbdDisk, Way};
 use image::Image;
 use ownership::{Claim, Record};
 use progress::{Report, with_progress};
@@ -297,27 +297,38 @@ impl Librbd {
         let (image, options) = (image.clone(), options.clone());
         let name = format!("{}/{image}", self.place());
         // The requests of a disk wait for the cluster for ever. Whether it answers now is found out by one that does not.
-        let probed = image.clone();
-        self.manage(move |_, pool| {
-            Image::open(pool, &probed.image, probed.snapshot.as_deref(), false)?
-                .size()
-                .map(drop)
-        })
-        .await?;
-        let client = self.clone();
-        let thread = spawn(move || {
-            let pool = client.connect(Purpose::Serve)?;
-            let concurrency = client.config.concurrency;
-            if image.snapshot.is_some() || options.read_only {
-                let opened = Image::open(&pool, &image.image, image.snapshot.as_deref(), false)?;
-                return RbdDisk::reader(&name, opened, concurrency);
-            }
-            let owned = ownership::own(&pool, &image.image, &client.claim(options.take_over))?;
-            RbdDisk::owner(&name, owned, concurrency)
+        self.is_answered(&image.image, image.snapshot.as_deref()).await?;
+        let way = Way {
+            client: self.clone(),
+            image: image.image.clone(),
+            snapshot: image.snapshot.clone(),
+        };
+        let thread = self.serve(move |client, pool| {
+            let opened = match image.snapshot.is_some() || options.read_only {
+                true => Opened::Reader(Image::open(pool, &image.image, image.snapshot.as_deref(), false)?),
+                false => Opened::Owned(ownership::own(pool, &image.image, &client.claim(options.take_over))?),
+            };
+            RbdDisk::new(&name, opened, client.config.concurrency)
         });
         // What is opened later than that is dropped, and closed by it.
         let disk = self.in_time(thread).await?;
-        Ok(Arc::new(disk.keep()))
+        Ok(Arc::new(disk.keep(way)))
+    }
+
+    /// Whether a new client gets answers about an image, within the deadline.
+    async fn is_answered(&self, image: &str, snapshot: Option<&str>) -> Result<()> {
+        let (image, snapshot) = (image.to_owned(), snapshot.map(str::to_owned));
+        self.manage(move |_, pool| Image::open(pool, &image, snapshot.as_deref(), false)?.size().map(drop))
+            .await
+    }
+
+    /// Runs something that blocks, for as long as the cluster takes, on a thread with the connection of a disk.
+    fn serve<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self, &Arc<Pool>) -> Result<T> + Send + 'static,
+    ) -> Thread<T> {
+        let client = self.clone();
+        spawn(move || work(&client, &client.connect(Purpose::Serve)?))
     }
 
     /// `pool` or `pool/namespace`.

@@ -154,6 +154,55 @@ pub(super) fn own(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<Owned> 
     })
 }
 
+/// Goes on as the owner that this installation is, with its generation, through another connection: the one `before`, by its
+/// address, is fenced. Fails with [`RbdError::Fenced`] if somebody else had the image in between, or has it.
+pub(super) fn go_on(pool: &Arc<Pool>, name: &str, claim: &Claim, generation: u64, before: &str) -> Result<Owned> {
+    let image = Image::open(pool, name, None, true)?;
+    let record = Record::of(&image)?;
+    let lost = |record: &Record| RbdError::Fenced {
+        object: image.name().to_owned(),
+        detail: format!("{} has it since {}", record.owner, record.since),
+    };
+    if record.generation != generation {
+        return Err(lost(&record));
+    }
+    let holders = image.holders()?;
+    if let Some(other) = holders.iter().find(|holder| bare(&holder.address) != bare(before)) {
+        return Err(RbdError::Fenced {
+            object: image.name().to_owned(),
+            detail: format!("{} took it", words(other, &record, true)),
+        });
+    }
+    match holders.first() {
+        Some(ours) => image.break_lock(ours)?,
+        // The lock is gone; what the connection still has must not arrive all the same.
+        None => image.pool().cluster().fence_for_long(bare(before))?,
+    }
+    image.lock().map_err(|error| match error {
+        RbdError::InUse { object, owner, .. } => RbdError::Fenced {
+            object,
+            detail: format!("{owner} took it"),
+        },
+        other => other,
+    })?;
+    let now = Record::of(&image)?;
+    let address = match &image.holders()?[..] {
+        [holder] if now == record => holder.address.clone(),
+        _ => return Err(lost(&now)),
+    };
+    let new = Record {
+        address: Some(address.clone()),
+        mark: our_mark(&image, claim)?,
+        ..record
+    };
+    new.store(&image)?;
+    Ok(Owned {
+        image,
+        address,
+        generation,
+    })
+}
+
 /// Makes sure that another client of this machine finds an image free: as [`own`], without taking it.
 pub(super) fn make_way(pool: &Arc<Pool>, name: &str, claim: &Claim) -> Result<()> {
     let image = Image::open(pool, name, None, true)?;

@@ -55,6 +55,14 @@ pub(super) struct rbd_image_watcher_t {
 }
 
 #[repr(C)]
+pub(super) struct rbd_config_option_t {
+    pub(super) name: *mut c_char,
+    pub(super) value: *mut c_char,
+    /// Where the value is from (`rbd_config_source_t`).
+    pub(super) source: c_int,
+}
+
+#[repr(C)]
 pub(super) struct rbd_linked_image_spec_t {
     pub(super) pool_id: i64,
     pub(super) pool_name: *mut c_char,
@@ -172,6 +180,12 @@ unsafe extern "C" {
     pub(super) fn rbd_watchers_list(image: rbd_image_t, watchers: *mut rbd_image_watcher_t, max: *mut size_t) -> c_int;
     pub(super) fn rbd_watchers_list_cleanup(watchers: *mut rbd_image_watcher_t, count: size_t);
 
+    pub(super) fn rbd_config_image_list(
+        image: rbd_image_t,
+        options: *mut rbd_config_option_t,
+        max: *mut c_int,
+    ) -> c_int;
+    pub(super) fn rbd_config_image_list_cleanup(options: *mut rbd_config_option_t, max: c_int);
     pub(super) fn rbd_metadata_get(
         image: rbd_image_t,
         key: *const c_char,

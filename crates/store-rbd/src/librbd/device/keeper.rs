@@ -8,10 +8,10 @@ use std::{
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::{info, warn};
 
-use super::{Inner, Mode};
+use super::{Connection, Inner, Way, reconnect};
 use crate::{
     error::{RbdError, Result},
-    librbd::image::Image,
+    librbd::{image::Image, ownership::Record},
 };
 
 /// How often the lock is looked at: a disk that nobody uses learns within this time that it was taken over. One that is
@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs until the disk is closed, lost or dropped.
-pub(super) async fn keep(disk: Weak<Inner>) {
+pub(super) async fn keep(disk: Weak<Inner>, way: Way) {
     let Some(changed) = disk.upgrade().map(|disk| disk.changed.clone()) else {
         return;
     };
@@ -36,59 +36,67 @@ pub(super) async fn keep(disk: Weak<Inner>) {
         if disk.state.usable().is_err() {
             return;
         }
+        let connection = disk.connection();
         if resized {
-            look_at_size(&disk).await;
+            patiently(&disk, &way, look_at_size(&disk, &connection)).await;
         } else {
-            look_at_lock(&disk).await;
+            patiently(&disk, &way, look_at_lock(&disk, &connection)).await;
         }
     }
 }
 
-/// Waits for an answer of the cluster, however long; meanwhile the status tells that there is none.
-async fn patiently<T>(disk: &Arc<Inner>, question: impl Future<Output = T>) -> T {
+/// Waits for an answer of the cluster, however long; meanwhile the status tells that there is none. If only this connection
+/// gets none, the disk has another one afterwards.
+async fn patiently(disk: &Arc<Inner>, way: &Way, question: impl Future<Output = ()>) {
     let (mut question, since) = (Box::pin(question), SystemTime::now());
-    if let Ok(answer) = timeout(PATIENCE, &mut question).await {
-        return answer;
+    if timeout(PATIENCE, &mut question).await.is_ok() {
+        return;
     }
     disk.state.unanswered(since, PATIENCE);
-    let answer = question.await;
-    info!(disk = %disk.state.name, "the cluster answers again");
+    tokio::select! {
+        () = question => info!(disk = %disk.state.name, "the cluster answers again"),
+        () = reconnect::only_others_are_answered(disk, way) => reconnect::reconnect(disk, way).await,
+    }
     disk.state.monitor.answered();
-    answer
 }
 
-async fn look_at_lock(disk: &Arc<Inner>) {
-    let Mode::Owner { address, .. } = &disk.mode else {
+async fn look_at_lock(disk: &Arc<Inner>, connection: &Arc<Connection>) {
+    let Ok(slot) = connection.keeping.clone().acquire_owned().await else {
         return;
     };
-    let Ok(slot) = disk.keeping.clone().acquire_owned().await else {
-        return;
-    };
-    let address = address.clone();
+    let address = connection.address.clone();
     let lost = || RbdError::Fenced {
         object: String::new(),
         detail: "somebody else has the lock of the image now; open it again to go on".to_owned(),
     };
     let ask = move |image: &Image| -> Result<()> {
-        match image.is_locked_by_us(&address)? {
-            true => Ok(()),
-            false => Err(lost()),
+        match address {
+            // A reader asks for anything, to know whether the cluster answers.
+            None => Record::of(image).map(drop),
+            Some(address) if image.is_locked_by_us(&address)? => Ok(()),
+            Some(_) => Err(lost()),
         }
     };
     // A fence is remembered on the way.
-    if let Err(error) = patiently(disk, disk.blocking("looking at the lock", (None, slot), ask)).await {
+    let looked = disk
+        .blocking(connection, "looking at the lock", (None, slot), ask)
+        .await;
+    if let Err(error) = looked {
         warn!(disk = %disk.state.name, %error, "looking at the lock");
     }
 }
 
-async fn look_at_size(disk: &Arc<Inner>) {
+async fn look_at_size(disk: &Arc<Inner>, connection: &Arc<Connection>) {
     // Not while it is being resized by ourselves, which tells the size itself.
-    let _sizing = disk.sizing.lock().await;
-    let Ok(slot) = disk.keeping.clone().acquire_owned().await else {
+    let _sizing = connection.sizing.lock().await;
+    let Ok(slot) = connection.keeping.clone().acquire_owned().await else {
         return;
     };
     let ask = |image: &Image| image.size();
-    match patiently(disk, disk.blocking("asking for the size", (None, slot), ask)).await {
+    match disk
+        .blocking(connection, "asking for the size", (None, slot), ask)
+        .await
+    {
         Ok(size) => disk.state.notice_size(size),
         Err(error) => warn!(disk = %disk.state.name, %error, "asking for the size"),
     }

@@ -1,24 +1,28 @@
 //! The block device: an image or a snapshot, open through librbd.
 
+mod connection;
 mod keeper;
+mod reconnect;
 mod requests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use block::{
     BlockDevice, BlockError, Extent, Features, Operation, Payload, Properties, Result, Status, WriteFlags, ZeroFlags,
 };
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     task::JoinHandle,
     time::timeout,
 };
 use tracing::warn;
 
 use super::{
-    closing,
-    image::{Image, Share},
+    image::Image,
     ownership::{self, Owned},
     threads::spawn,
 };
@@ -28,33 +32,24 @@ use crate::{
     state::{DiskState, Held, no_whole_sectors},
 };
 
+use connection::Connection;
+pub(super) use reconnect::Way;
+
 /// How long closing a lost disk waits for the requests that librbd still has.
 const LOST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What we may do with the image.
-#[derive(Debug, Clone)]
-enum Mode {
-    /// We are its one writer.
-    Owner { generation: u64, address: String },
-    /// A snapshot, or the image itself without a lock.
-    Reader,
-}
 
 /// What the tasks of a disk share.
 struct Inner {
     state: DiskState,
-    mode: Mode,
-    image: Share,
+    /// Of the owner; a reader has none.
+    generation: Option<u64>,
+    connection: RwLock<Arc<Connection>>,
     /// How far one question for extents may go, in bytes.
     extents_at_once: u64,
+    /// Whether librbd may hold written data that are not in the cluster yet.
+    caches: bool,
     /// Told by librbd when the image changed.
     changed: Arc<Notify>,
-    /// For the keeper, which must not wait behind requests.
-    keeping: Arc<Semaphore>,
-    /// Told when the disk is lost.
-    fence: Notify,
-    /// Held by whoever learns or changes the size.
-    sizing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// An open disk in an RBD image. Without [`close`](BlockDevice::close) the image is closed when the last request under way
@@ -64,10 +59,79 @@ pub(crate) struct RbdDisk {
     keeper: Option<JoinHandle<()>>,
 }
 
+/// An image as it was opened, to become a disk.
+pub(super) enum Opened {
+    /// Ours alone, for writing.
+    Owned(Owned),
+    /// For reading: a snapshot, or an image without a lock.
+    Reader(Image),
+}
+
+impl Opened {
+    fn image(&self) -> &Image {
+        match self {
+            Self::Owned(owned) => &owned.image,
+            Self::Reader(image) => image,
+        }
+    }
+
+    fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Owned(owned) => Some(owned.generation),
+            Self::Reader(_) => None,
+        }
+    }
+
+    fn into_connection(self) -> Arc<Connection> {
+        match self {
+            Self::Owned(owned) => Connection::new(owned.image, Some(owned.address)),
+            Self::Reader(image) => Connection::new(image, None),
+        }
+    }
+}
+
 impl Inner {
+    fn connection(&self) -> Arc<Connection> {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on through another connection. Requests under way begin again there: whatever the old one still has was
+    /// fenced before, so that it arrives nowhere.
+    fn go_on_through(&self, next: Arc<Connection>) {
+        let before = {
+            let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
+            self.state.renew_turns();
+            std::mem::replace(&mut *connection, next)
+        };
+        before.end();
+    }
+
+    /// Does a request, again if the connection is replaced meanwhile, and not to its end if the disk is lost. (librbd 16
+    /// sometimes keeps a request for ever that was made while its client was being blocklisted; it then also keeps what the
+    /// request holds.)
+    async fn request<T, F>(&self, mut request: impl FnMut(Arc<Connection>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        loop {
+            let connection = self.connection();
+            self.state.usable()?;
+            let result = tokio::select! {
+                biased;
+                () = connection.ended() => continue,
+                result = request(connection.clone()) => result,
+            };
+            if result.is_err() && connection.is_given_up() {
+                connection.ended().await;
+                continue;
+            }
+            return result;
+        }
+    }
+
     /// Turns a code of librbd (positive) into an error, and takes notice if it means that the disk is lost.
-    fn failed(&self, doing: &'static str, errno: i32) -> BlockError {
-        let lost = errno == libc::EROFS && matches!(self.mode, Mode::Owner { .. });
+    fn failed(&self, connection: &Connection, doing: &'static str, errno: i32) -> BlockError {
+        let lost = errno == libc::EROFS && self.generation.is_some();
         let error = match (errno, lost) {
             (_, true) => RbdError::Fenced {
                 object: self.state.name.clone(),
@@ -80,64 +144,48 @@ impl Inner {
             ),
             _ => RbdError::from_errno(&self.state.name, doing, errno),
         };
-        self.lost(error)
+        self.lost(connection, error)
     }
 
     /// The error for this disk; a final one is remembered.
-    fn lost(&self, error: RbdError) -> BlockError {
+    fn lost(&self, connection: &Connection, error: RbdError) -> BlockError {
         let error = error.into_block(&self.state.name);
-        if self.state.remember(&error) {
-            self.fence.notify_waiters();
-            // What librbd still has ends by that, and nothing of it lives on when the process ends.
-            let image = self.image.clone();
-            closing::spawn(move || drop(image.close()));
+        if !connection.is_given_up() && self.state.remember(&error) {
+            connection.end();
         }
         error
-    }
-
-    /// Waits for a request of librbd, unless the disk is lost meanwhile. librbd 16 sometimes keeps a request for ever that
-    /// was made while its client was being blocklisted; it then also keeps what the request holds.
-    async fn unless_lost<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
-        let lost = self.fence.notified();
-        self.state.usable()?;
-        tokio::select! {
-            biased;
-            result = request => result,
-            () = lost => {
-                let fence = self.state.monitor.fence();
-                Err(fence.unwrap_or_else(|| BlockError::closed(&self.state.name)))
-            }
-        }
     }
 
     /// Runs something of librbd that blocks on a thread, while the image stays open.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
+        connection: &Arc<Connection>,
         doing: &'static str,
         held: Held,
         work: impl FnOnce(&Image) -> crate::error::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let inner = self.clone();
+        let (inner, used) = (self.clone(), connection.clone());
         let thread = spawn(move || {
-            let result = match inner.image.using() {
-                Some(_open) => work(&inner.image),
+            let result = match used.image.using() {
+                Some(_open) => work(&used.image),
                 None => Err(RbdError::from_errno(&inner.state.name, doing, EBLOCKLISTED)),
             };
             drop(held);
             result
         });
-        thread.await.map_err(|error| self.lost(error))
+        thread.await.map_err(|error| self.lost(connection, error))
     }
 
     async fn close(self: Arc<Self>) -> Result<()> {
+        let connection = self.connection();
         // Requests under way end first, and nothing else uses the image then. This waits as long as the cluster does.
         let all = async {
             let all = self.state.idle().await;
-            (all, self.keeping.clone().acquire_owned().await)
+            (all, connection.keeping.clone().acquire_owned().await)
         };
         let all = match self.state.monitor.fence() {
             None => all.await,
-            // What librbd still has then it keeps (see `unless_lost`), and the image stays open. It is refused everywhere.
+            // What librbd still has then it keeps (see `request`), and the image stays open. It is refused everywhere.
             Some(fence) => match timeout(LOST_PATIENCE, all).await {
                 Ok(all) => all,
                 Err(_) => {
@@ -147,11 +195,11 @@ impl Inner {
                 }
             },
         };
-        let inner = self.clone();
+        let (inner, used) = (self.clone(), connection.clone());
         let thread = spawn(move || {
-            let result = match (&inner.mode, inner.state.monitor.fence()) {
-                (Mode::Owner { generation, .. }, None) => ownership::give_up(&inner.image, *generation),
-                _ => inner.image.close(),
+            let result = match (inner.generation, inner.state.monitor.fence()) {
+                (Some(generation), None) => ownership::give_up(&used.image, generation),
+                _ => used.image.close(),
             };
             drop(all);
             result
@@ -162,28 +210,16 @@ impl Inner {
 }
 
 impl RbdDisk {
-    /// A disk for writing.
-    pub(super) fn owner(name: &str, owned: Owned, concurrency: usize) -> crate::error::Result<Self> {
-        let mode = Mode::Owner {
-            generation: owned.generation,
-            address: owned.address,
-        };
-        Self::new(name, owned.image, mode, concurrency)
-    }
-
-    /// A disk for reading.
-    pub(super) fn reader(name: &str, image: Image, concurrency: usize) -> crate::error::Result<Self> {
-        Self::new(name, image, Mode::Reader, concurrency)
-    }
-
     /// Blocks: asks the image what it is.
-    fn new(name: &str, image: Image, mode: Mode, concurrency: usize) -> crate::error::Result<Self> {
+    pub(super) fn new(name: &str, opened: Opened, concurrency: usize) -> crate::error::Result<Self> {
+        let image = opened.image();
         let size = image.size()?;
         if !size.is_multiple_of(512) {
             return Err(no_whole_sectors(image.name(), size));
         }
         let object_size = image.object_size()?;
-        let writable = matches!(mode, Mode::Owner { .. });
+        let generation = opened.generation();
+        let writable = generation.is_some();
         let properties = Properties {
             physical_block_size: 4096,
             preferred_request: object_size.clamp(4096, 4 << 20) as u32,
@@ -206,34 +242,26 @@ impl RbdDisk {
             // Each object is asked for by itself.
             false => object_size * 256,
         };
+        let caches = writable && image.has_cache()?;
         let changed = Arc::new(Notify::new());
         if writable {
             image.watch(changed.clone())?;
         }
         let inner = Arc::new(Inner {
             state,
-            mode,
-            image: Share::new(image),
+            generation,
+            connection: RwLock::new(opened.into_connection()),
             extents_at_once,
+            caches,
             changed,
-            keeping: Arc::new(Semaphore::new(1)),
-            fence: Notify::new(),
-            sizing: Arc::default(),
         });
         Ok(Self { inner, keeper: None })
     }
 
-    /// Begins to look after it: to be called in a runtime.
-    pub(super) fn keep(mut self) -> Self {
-        if matches!(self.inner.mode, Mode::Owner { .. }) {
-            self.keeper = Some(tokio::spawn(keeper::keep(Arc::downgrade(&self.inner))));
-        }
+    /// Begins to look after it: to be called in a runtime. `way` leads to the image if the connection is lost for good.
+    pub(super) fn keep(mut self, way: Way) -> Self {
+        self.keeper = Some(tokio::spawn(keeper::keep(Arc::downgrade(&self.inner), way)));
         self
-    }
-
-    async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<Held> {
-        let waiting = self.inner.state.begin(operation, offset, length);
-        self.inner.unless_lost(waiting).await
     }
 }
 
@@ -248,10 +276,7 @@ impl BlockDevice for RbdDisk {
     }
 
     fn generation(&self) -> Option<u64> {
-        match self.inner.mode {
-            Mode::Owner { generation, .. } => Some(generation),
-            Mode::Reader => None,
-        }
+        self.inner.generation
     }
 
     fn status(&self) -> watch::Receiver<Status> {
@@ -259,52 +284,55 @@ impl BlockDevice for RbdDisk {
     }
 
     async fn read(&self, offset: u64, len: u32) -> Result<Payload> {
-        let held = self.begin(Operation::Read, offset, u64::from(len)).await?;
-        self.inner.read(offset, len, held).await
+        let inner = &self.inner;
+        inner.request(|connection| inner.read(connection, offset, len)).await
     }
 
     async fn write(&self, offset: u64, data: Payload, flags: WriteFlags) -> Result<()> {
-        let held = self.begin(Operation::Write, offset, data.len() as u64).await?;
-        self.inner.write(offset, data, held).await?;
+        let inner = &self.inner;
+        inner
+            .request(|connection| inner.write(connection, offset, data.clone()))
+            .await?;
         if flags.fua { self.flush().await } else { Ok(()) }
     }
 
     async fn write_zeroes(&self, offset: u64, len: u64, flags: ZeroFlags) -> Result<()> {
+        let inner = &self.inner;
         if flags.no_hole && flags.fast_only {
-            self.inner.state.check(Operation::WriteZeroes, offset, len)?;
+            inner.state.check(Operation::WriteZeroes, offset, len)?;
             return Err(BlockError::unsupported(
-                &self.inner.state.name,
+                &inner.state.name,
                 "fast write of zeroes that keep their space",
             ));
         }
-        let held = self.begin(Operation::WriteZeroes, offset, len).await?;
-        self.inner.write_zeroes(offset, len, flags.no_hole, held).await?;
+        let zero = |connection| inner.write_zeroes(connection, Operation::WriteZeroes, offset, len, flags.no_hole);
+        inner.request(zero).await?;
         if flags.fua { self.flush().await } else { Ok(()) }
     }
 
     async fn discard(&self, offset: u64, len: u64) -> Result<()> {
-        let held = self.begin(Operation::Discard, offset, len).await?;
-        self.inner.write_zeroes(offset, len, false, held).await
+        let inner = &self.inner;
+        let zero = |connection| inner.write_zeroes(connection, Operation::Discard, offset, len, false);
+        inner.request(zero).await
     }
 
     async fn flush(&self) -> Result<()> {
-        let held = self.inner.unless_lost(self.inner.state.begin_flush()).await?;
-        self.inner.flush(held).await
+        self.inner.request(|connection| self.inner.flush(connection)).await
     }
 
     async fn extents(&self, offset: u64, len: u64) -> Result<Vec<Extent>> {
-        let held = self.begin(Operation::Extents, offset, len).await?;
-        self.inner.extents(offset, len, held).await
+        let inner = &self.inner;
+        inner.request(|connection| inner.extents(connection, offset, len)).await
     }
 
     async fn resize(&self, size: u64) -> Result<()> {
+        let inner = &self.inner;
         if !size.is_multiple_of(512) {
-            return Err(BlockError::misaligned(&self.inner.state.name, 0, size, 512));
+            return Err(BlockError::misaligned(&inner.state.name, 0, size, 512));
         }
-        self.inner.state.check(Operation::Resize, 0, 0)?;
-        check_size(&self.inner.state.name, size).map_err(|error| error.into_block(&self.inner.state.name))?;
-        let held = self.inner.state.begin_resize().await?;
-        self.inner.resize(size, held).await
+        inner.state.check(Operation::Resize, 0, 0)?;
+        check_size(&inner.state.name, size).map_err(|error| error.into_block(&inner.state.name))?;
+        inner.request(|connection| inner.resize(connection, size)).await
     }
 
     async fn close(&self) -> Result<()> {
