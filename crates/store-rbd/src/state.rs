@@ -1,7 +1,7 @@
 //! What every open disk has, whichever client reads and writes it: its state, and who is let in.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -20,19 +20,32 @@ pub(crate) fn no_whole_sectors(image: &str, size: u64) -> RbdError {
     RbdError::invalid(image, detail)
 }
 
-/// Whose turn it is, among the requests of one connection.
-struct Turns {
+/// Whose turn it is, among the requests of one connection: what a connection never ends is in nobody's way on the next.
+pub(crate) struct Turns {
     /// Whatever changes a range has it alone, until the client is done.
     ranges: RangeLock,
     slots: Arc<Semaphore>,
+    concurrency: u32,
 }
 
 impl Turns {
-    fn new(concurrency: u32) -> Arc<Self> {
-        Arc::new(Self {
+    /// For at most `concurrency` requests with the client at a time.
+    pub(crate) fn new(concurrency: usize) -> Self {
+        Self {
             ranges: RangeLock::new(),
-            slots: Arc::new(Semaphore::new(concurrency as usize)),
-        })
+            slots: Arc::new(Semaphore::new(concurrency)),
+            concurrency: concurrency as u32,
+        }
+    }
+
+    async fn slot(&self, disk: &str) -> Result<OwnedSemaphorePermit> {
+        let slot = self.slots.clone().acquire_owned().await;
+        slot.map_err(|_| BlockError::closed(disk))
+    }
+
+    /// Waits until no request is under way; none begins while the answer is held.
+    pub(crate) async fn idle(&self) -> impl Send + use<> {
+        self.slots.clone().acquire_many_owned(self.concurrency).await
     }
 }
 
@@ -43,30 +56,17 @@ pub(crate) struct DiskState {
     properties: Properties,
     pub(crate) monitor: Monitor,
     closing: Closing,
-    turns: RwLock<Arc<Turns>>,
-    concurrency: u32,
 }
 
 impl DiskState {
-    /// Of a disk that can do what `properties` say and has at most `concurrency` requests with its client at a time.
-    pub(crate) fn new(name: &str, properties: Properties, concurrency: usize) -> Self {
+    /// Of a disk that can do what `properties` say.
+    pub(crate) fn new(name: &str, properties: Properties) -> Self {
         Self {
             name: name.to_owned(),
             properties,
             monitor: Monitor::new(properties.size),
             closing: Closing::default(),
-            turns: RwLock::new(Turns::new(concurrency as u32)),
-            concurrency: concurrency as u32,
         }
-    }
-
-    fn turns(&self) -> Arc<Turns> {
-        self.turns.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The disk goes on through another connection: what the one before never ends is in nobody's way.
-    pub(crate) fn renew_turns(&self) {
-        *self.turns.write().unwrap_or_else(PoisonError::into_inner) = Turns::new(self.concurrency);
     }
 
     pub(crate) fn properties(&self) -> Properties {
@@ -92,42 +92,30 @@ impl DiskState {
     }
 
     /// Checks a request and waits until nobody else is at its range and there is room for one more.
-    pub(crate) async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<Held> {
+    pub(crate) async fn begin(&self, turns: &Turns, operation: Operation, offset: u64, length: u64) -> Result<Held> {
         self.check(operation, offset, length)?;
-        let turns = self.turns();
         let guard = turns.ranges.for_request(operation, offset, length).await;
-        let slot = self.slot(&turns).await?;
+        let slot = turns.slot(&self.name).await?;
         // The disk may have been closed, lost or made smaller meanwhile.
         self.check(operation, offset, length)?;
         Ok((Some(guard), slot))
     }
 
     /// The same for a flush, which has no range.
-    pub(crate) async fn begin_flush(&self) -> Result<Held> {
+    pub(crate) async fn begin_flush(&self, turns: &Turns) -> Result<Held> {
         self.check(Operation::Flush, 0, 0)?;
-        let slot = self.slot(&self.turns()).await?;
+        let slot = turns.slot(&self.name).await?;
         self.check(Operation::Flush, 0, 0)?;
         Ok((None, slot))
     }
 
     /// The same for a change of the size: nobody reads or writes what is being cut off.
-    pub(crate) async fn begin_resize(&self) -> Result<Held> {
+    pub(crate) async fn begin_resize(&self, turns: &Turns) -> Result<Held> {
         self.check(Operation::Resize, 0, 0)?;
-        let turns = self.turns();
         let guard = turns.ranges.exclusive(0..u64::MAX).await;
-        let slot = self.slot(&turns).await?;
+        let slot = turns.slot(&self.name).await?;
         self.check(Operation::Resize, 0, 0)?;
         Ok((Some(guard), slot))
-    }
-
-    async fn slot(&self, turns: &Turns) -> Result<OwnedSemaphorePermit> {
-        let slot = turns.slots.clone().acquire_owned().await;
-        slot.map_err(|_| BlockError::closed(&self.name))
-    }
-
-    /// Waits until no request is under way; none begins while the answer is held.
-    pub(crate) async fn idle(&self) -> impl Send + use<> {
-        self.turns().slots.clone().acquire_many_owned(self.concurrency).await
     }
 
     /// Remembers an error that nothing can end. Whether that is news.

@@ -185,3 +185,33 @@ async fn an_image_that_somebody_else_had_meanwhile_is_lost() {
     again.close().await.unwrap();
     disk.close().await.unwrap_err();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_with_a_cache_of_its_own_says_that_it_waits_for_somebody() {
+    let ceph = suspicious_cluster().await;
+    let store = store_at(&ceph, |config| config.deadline_seconds = 10);
+    store.create("tv", &support::sized(8 * MIB)).await.unwrap();
+    let image = format!("{}/tv", ceph.pool());
+    ceph.rbd(["config", "image", "set", &image, "rbd_cache", "true"])
+        .await
+        .unwrap();
+    let disk = open(&store, "tv").await;
+    write(&*disk, 0, vec![1; 4096]).await;
+    disk.flush().await.unwrap();
+    // From the first flush on librbd acknowledges what is in its memory only.
+    let keyring = revoke(&ceph).await;
+    write(&*disk, 0, vec![2; 4096]).await;
+    let flushing = {
+        let disk = disk.clone();
+        tokio::spawn(async move { disk.flush().await })
+    };
+    refused(&disk).await;
+    give_back(&ceph, &keyring).await;
+    let status = disk.status();
+    until("the status tells why it does not go on", || {
+        matches!(&status.borrow().health, Health::Unreachable { error, .. } if error.to_string().contains("rbd_cache"))
+    })
+    .await;
+    assert!(!flushing.is_finished(), "what is in the cache is not durable");
+    flushing.abort();
+}

@@ -24,7 +24,7 @@ use tracing::info;
 use super::{entry::Entry, line::Purpose, mapping::Mapping};
 use crate::{
     error::RbdError,
-    state::{DiskState, Held, no_whole_sectors},
+    state::{DiskState, Held, Turns, no_whole_sectors},
 };
 
 /// Most requests of one disk that are with the kernel at a time: each has a thread that waits for it.
@@ -33,6 +33,7 @@ const MAX_PARALLEL: usize = 32;
 /// What the tasks and threads of a disk share.
 struct Inner {
     state: DiskState,
+    turns: Turns,
     purpose: Purpose,
     is_snapshot: bool,
     entry: Entry,
@@ -49,6 +50,10 @@ pub(crate) struct KernelDisk {
 }
 
 impl Inner {
+    async fn begin(&self, operation: Operation, offset: u64, length: u64) -> Result<Held> {
+        self.state.begin(&self.turns, operation, offset, length).await
+    }
+
     fn file(&self) -> Result<Arc<File>> {
         let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
         let file = mapping.as_ref().map(|mapping| mapping.file.clone());
@@ -122,7 +127,7 @@ impl Inner {
 
     async fn close(self: Arc<Self>) -> Result<()> {
         // Requests under way end first: the kernel gives them up in time by itself.
-        let all = self.state.idle().await;
+        let all = self.turns.idle().await;
         let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).take();
         let flushes = self.purpose.writes();
         let thread = spawn_blocking(move || {
@@ -186,7 +191,8 @@ impl KernelDisk {
         let inner = Inner {
             purpose,
             is_snapshot,
-            state: DiskState::new(&name, properties, concurrency),
+            state: DiskState::new(&name, properties),
+            turns: Turns::new(concurrency),
             generation: mapping.generation(),
             mapping: Mutex::new(Some(mapping)),
             entry,
@@ -228,7 +234,7 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn read(&self, offset: u64, len: u32) -> Result<Payload> {
-        let held = self.inner.state.begin(Operation::Read, offset, u64::from(len)).await?;
+        let held = self.inner.begin(Operation::Read, offset, u64::from(len)).await?;
         if len == 0 {
             return Ok(Payload::new());
         }
@@ -237,11 +243,7 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn write(&self, offset: u64, data: Payload, flags: WriteFlags) -> Result<()> {
-        let held = self
-            .inner
-            .state
-            .begin(Operation::Write, offset, data.len() as u64)
-            .await?;
+        let held = self.inner.begin(Operation::Write, offset, data.len() as u64).await?;
         if data.is_empty() {
             return Ok(());
         }
@@ -250,7 +252,7 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn write_zeroes(&self, offset: u64, len: u64, flags: ZeroFlags) -> Result<()> {
-        let held = self.inner.state.begin(Operation::WriteZeroes, offset, len).await?;
+        let held = self.inner.begin(Operation::WriteZeroes, offset, len).await?;
         let fast = self.inner.state.properties().features.fast_zero && !flags.no_hole;
         if flags.fast_only && !fast {
             return Err(BlockError::unsupported(
@@ -262,7 +264,7 @@ impl BlockDevice for KernelDisk {
     }
 
     async fn discard(&self, offset: u64, len: u64) -> Result<()> {
-        let held = self.inner.state.begin(Operation::Discard, offset, len).await?;
+        let held = self.inner.begin(Operation::Discard, offset, len).await?;
         match self.inner.state.properties().features.discard {
             true => self.zero(offset, len, true, false, held).await,
             false => Ok(()),
@@ -274,7 +276,7 @@ impl BlockDevice for KernelDisk {
         if inner.state.properties().read_only {
             return inner.state.check(Operation::Flush, 0, 0);
         }
-        let held = inner.state.begin_flush().await?;
+        let held = inner.state.begin_flush(&inner.turns).await?;
         let flush = |_: &Inner, file: &File| file.sync_data();
         inner.run("flushing", held, flush).await
     }

@@ -82,10 +82,10 @@ impl Opened {
         }
     }
 
-    fn into_connection(self) -> Arc<Connection> {
+    fn into_connection(self, concurrency: usize) -> Arc<Connection> {
         match self {
-            Self::Owned(owned) => Connection::new(owned.image, Some(owned.address)),
-            Self::Reader(image) => Connection::new(image, None),
+            Self::Owned(owned) => Connection::new(owned.image, Some(owned.address), concurrency),
+            Self::Reader(image) => Connection::new(image, None, concurrency),
         }
     }
 }
@@ -100,10 +100,9 @@ impl Inner {
     fn go_on_through(&self, next: Arc<Connection>) {
         let before = {
             let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
-            self.state.renew_turns();
             std::mem::replace(&mut *connection, next)
         };
-        before.end();
+        before.abandon();
     }
 
     /// Does a request, again if the connection is replaced meanwhile, and not to its end if the disk is lost. (librbd 16
@@ -151,7 +150,7 @@ impl Inner {
     fn lost(&self, connection: &Connection, error: RbdError) -> BlockError {
         let error = error.into_block(&self.state.name);
         if !connection.is_given_up() && self.state.remember(&error) {
-            connection.end();
+            connection.abandon();
         }
         error
     }
@@ -178,9 +177,15 @@ impl Inner {
 
     async fn close(self: Arc<Self>) -> Result<()> {
         let connection = self.connection();
+        if connection.is_given_up() && self.state.monitor.fence().is_none() {
+            // There was to be another one. Nothing that this one has was acknowledged.
+            connection.abandon();
+            let error = BlockError::unreachable(&self.state.name, "closed while it was being connected anew");
+            return self.state.closed(Err(error));
+        }
         // Requests under way end first, and nothing else uses the image then. This waits as long as the cluster does.
         let all = async {
-            let all = self.state.idle().await;
+            let all = connection.turns.idle().await;
             (all, connection.keeping.clone().acquire_owned().await)
         };
         let all = match self.state.monitor.fence() {
@@ -205,6 +210,8 @@ impl Inner {
             result
         });
         let ended = thread.await.map_err(|error| error.into_block(&self.state.name));
+        // Whoever still waits for another connection waits no longer.
+        connection.end();
         self.state.closed(ended)
     }
 }
@@ -236,7 +243,7 @@ impl RbdDisk {
             },
             ..Properties::new(size)
         };
-        let state = DiskState::new(name, properties, concurrency);
+        let state = DiskState::new(name, properties);
         let extents_at_once = match image.has_fast_diff()? {
             true => 1 << 40,
             // Each object is asked for by itself.
@@ -250,7 +257,7 @@ impl RbdDisk {
         let inner = Arc::new(Inner {
             state,
             generation,
-            connection: RwLock::new(opened.into_connection()),
+            connection: RwLock::new(opened.into_connection(concurrency)),
             extents_at_once,
             caches,
             changed,

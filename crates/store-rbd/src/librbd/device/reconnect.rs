@@ -64,12 +64,12 @@ pub(super) async fn reconnect(disk: &Arc<Inner>, way: &Way) {
     loop {
         let address = before.address.clone();
         let owner = disk.generation.zip(address);
-        match way.open(owner).await.and_then(|opened| disk.take(opened)) {
+        match way.open(owner).await.and_then(|opened| disk.take(opened, way)) {
             Ok(()) => return info!(disk = %disk.state.name, "connected anew"),
             Err(error @ RbdError::Fenced { .. }) => {
                 let error = error.into_block(&disk.state.name);
                 disk.state.remember(&error);
-                return before.end();
+                return before.abandon();
             }
             Err(error) => explain(disk, error),
         }
@@ -98,12 +98,12 @@ impl Way {
 
 impl Inner {
     /// Goes on with an image that was opened again.
-    fn take(&self, opened: Opened) -> Result<()> {
+    fn take(&self, opened: Opened, way: &Way) -> Result<()> {
         let size = opened.image().size()?;
         if self.generation.is_some() {
             opened.image().watch(self.changed.clone())?;
         }
-        self.go_on_through(opened.into_connection());
+        self.go_on_through(opened.into_connection(way.client.config.concurrency));
         self.state.notice_size(size);
         Ok(())
     }

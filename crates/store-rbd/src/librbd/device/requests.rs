@@ -12,7 +12,10 @@ const ZERO_AT_ONCE: u64 = 256 << 20;
 
 impl Inner {
     pub(super) async fn read(&self, connection: Arc<Connection>, offset: u64, len: u32) -> Result<Payload> {
-        let held = self.state.begin(Operation::Read, offset, u64::from(len)).await?;
+        let held = self
+            .state
+            .begin(&connection.turns, Operation::Read, offset, u64::from(len))
+            .await?;
         if len == 0 {
             return Ok(Payload::new());
         }
@@ -22,7 +25,10 @@ impl Inner {
     }
 
     pub(super) async fn write(&self, connection: Arc<Connection>, offset: u64, data: Payload) -> Result<()> {
-        let held = self.state.begin(Operation::Write, offset, data.len() as u64).await?;
+        let held = self
+            .state
+            .begin(&connection.turns, Operation::Write, offset, data.len() as u64)
+            .await?;
         if data.is_empty() {
             return Ok(());
         }
@@ -42,7 +48,7 @@ impl Inner {
         allocate: bool,
     ) -> Result<()> {
         // Shared by the parts: held until the last one that was begun has ended, also when this is dropped between two.
-        let held = Arc::new(self.state.begin(operation, offset, len).await?);
+        let held = Arc::new(self.state.begin(&connection.turns, operation, offset, len).await?);
         let (mut at, end) = (offset, offset + len);
         while at < end {
             let part = (ZERO_AT_ONCE - at % ZERO_AT_ONCE).min(end - at);
@@ -54,7 +60,7 @@ impl Inner {
     }
 
     pub(super) async fn flush(&self, connection: Arc<Connection>) -> Result<()> {
-        let held = self.state.begin_flush().await?;
+        let held = self.state.begin_flush(&connection.turns).await?;
         let flushed = io::flush(&connection.image, held).await;
         flushed
             .map(drop)
@@ -67,7 +73,10 @@ impl Inner {
         offset: u64,
         len: u64,
     ) -> Result<Vec<Extent>> {
-        let held = self.state.begin(Operation::Extents, offset, len).await?;
+        let held = self
+            .state
+            .begin(&connection.turns, Operation::Extents, offset, len)
+            .await?;
         if len == 0 {
             return Ok(Vec::new());
         }
@@ -77,7 +86,7 @@ impl Inner {
     }
 
     pub(super) async fn resize(self: &Arc<Self>, connection: Arc<Connection>, size: u64) -> Result<()> {
-        let held = self.state.begin_resize().await?;
+        let held = self.state.begin_resize(&connection.turns).await?;
         let sizing = connection.sizing.clone().lock_owned().await;
         let inner = self.clone();
         let resize = move |image: &Image| {
