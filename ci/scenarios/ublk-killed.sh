@@ -39,7 +39,7 @@ for round in 1 2 3 4 5; do
     # Not waited for: the new daemon itself has to see the old one off.
     ublk-check serve tv /tmp/disk state=/run/ublk delay=3 >/tmp/serve$round.log 2>&1 &
     echo $! >/tmp/pid
-    for try in $(seq 400); do grep -q ublkb /tmp/serve$round.log && break; sleep 0.05; done
+    for try in $(seq 400); do grep -q "^/dev/ublkb" /tmp/serve$round.log && break; sleep 0.05; done
     grep -q '^/dev/ublkb0 recovered$' /tmp/serve$round.log || { cat /tmp/serve$round.log >&2; exit 1; }
     echo "back: $begin to $(cut -d' ' -f1 /proc/uptime) s of uptime"
 done
