@@ -11,7 +11,9 @@ fuzz_target!(|text: &str| {
             for user in keyring.users() {
                 if let Some(name) = user.strip_prefix("client.") {
                     let key = keyring.key_of(name).expect("a user that is listed").expose();
-                    assert!(!format!("{keyring:?}").contains(key));
+                    // A user may be called like somebody's key.
+                    let is_a_name = keyring.users().iter().any(|user| user.contains(key));
+                    assert!(is_a_name || !format!("{keyring:?}").contains(key));
                 }
             }
         }

@@ -94,6 +94,11 @@ const MISTAKES: &[(&str, usize, &str)] = &[
         3,
         "lease_seconds",
     ),
+    (
+        "[web.button]\ndevice = \"b\"\nhold_seconds = 20\nreset_seconds = 24\n",
+        3,
+        "`reset_seconds` is out of range",
+    ),
     ("what = 1\n", 3, "unknown key `what`"),
     ("[log]\nlevel = 3\n", 4, "invalid type"),
     ("[[disk\n", 3, ""),

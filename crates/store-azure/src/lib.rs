@@ -21,7 +21,7 @@ mod store;
 pub mod vhd;
 
 pub use block::store::Secret;
-pub use client::{API_VERSION, Client, ClientOptions, clock_skew, http_client, parse_retry_after};
+pub use client::{API_VERSION, Client, ClientOptions, clock_skew, http_client, parse_retry_after, tls_config};
 pub use config::{AzureConfig, AzureSecret};
 pub use connection_string::{ConnectionString, DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY};
 pub use credential::{AccessToken, ClientCredentials, Credential, Right, Sas, SharedKey, TokenCache, TokenSource};

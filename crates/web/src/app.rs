@@ -55,6 +55,16 @@ impl App {
         crate::events::state(&self.live(), &self.tasks)
     }
 
+    /// Removes all that is of the owner, and restarts a device that overwrites it then.
+    pub(crate) async fn factory_reset(&self) -> Result<(), Problem> {
+        self.tasks.end_all().await?;
+        self.appliance.factory_reset().await?;
+        let forgotten = self.forget_owner().await;
+        // Whatever became of that: the next start does it surely.
+        self.appliance.restart_to_wipe().await?;
+        forgotten
+    }
+
     /// Takes the device from its owner: a new claim code, no sessions, tokens and tasks, a certificate with a new key.
     pub(crate) async fn forget_owner(&self) -> Result<(), Problem> {
         self.access.reset().await?;

@@ -33,6 +33,7 @@ pub(crate) const BASE: &str = "/api/v1";
         (name = "disks", description = "Images that are served"),
         (name = "usb", description = "The stick as the host sees it"),
         (name = "network", description = "How the device is connected"),
+        (name = "update", description = "Updates of the whole system"),
         (name = "tasks", description = "What takes longer than a blink"),
         (name = "events", description = "What changes"),
     )

@@ -1,11 +1,13 @@
 //! Commands for the running daemon, through its socket: the same API that the page uses.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use block::store::StoreError;
+use bytes::BytesMut;
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 
 use super::output;
 use crate::{
@@ -16,6 +18,10 @@ use crate::{
 
 /// How long an answer may take: longer than the daemon itself waits for anything.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// The same when a file is sent, which the daemon writes to a card as it comes.
+const PATIENCE_FOR_FILES: Duration = Duration::from_secs(3600);
+/// Bytes of a file that are sent at once.
+const PART: usize = 64 << 10;
 
 /// A unit of the stick.
 #[derive(Debug, Args)]
@@ -49,13 +55,35 @@ impl Daemon {
         Ok(Self { client, socket })
     }
 
-    async fn ask(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    pub(super) async fn ask(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
         let mut request = self.client.request(method, format!("http://localhost/api/v1{path}"));
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")
                 .body(body.to_string());
         }
+        self.answer(request).await
+    }
+
+    /// Sends a file, however long that takes.
+    pub(super) async fn send_file(&self, path: &str, file: tokio::fs::File) -> Result<Value, Failure> {
+        let length = file.metadata().await.context("the file")?.len();
+        let parts = futures::stream::try_unfold(file, async |mut file| {
+            let mut part = BytesMut::with_capacity(PART);
+            let length = file.read_buf(&mut part).await?;
+            Ok::<_, io::Error>((length > 0).then(|| (part.freeze(), file)))
+        });
+        let request = self
+            .client
+            .post(format!("http://localhost/api/v1{path}"))
+            .timeout(PATIENCE_FOR_FILES)
+            .header("content-type", "application/octet-stream")
+            .header("content-length", length)
+            .body(reqwest::Body::wrap_stream(parts));
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
         let answer = request.send().await.map_err(|error| match error.is_connect() {
             true => anyhow!(
                 "nobody answers at {}: start the daemon with `gadget-manager run`, or give its configuration with --config",
@@ -75,7 +103,7 @@ impl Daemon {
 }
 
 /// A problem of the API as the failure of a command, with the exit code that other commands have for the same.
-fn failure(problem: &Value) -> Failure {
+pub(super) fn failure(problem: &Value) -> Failure {
     let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
     let mut detail = text("detail");
     if !text("remedy").is_empty() {

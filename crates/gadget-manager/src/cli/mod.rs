@@ -8,6 +8,7 @@ mod live;
 pub(crate) mod nbd;
 mod output;
 mod run;
+mod update;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -93,6 +94,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Update the whole system, where the machine has slots for that.
+    #[command(subcommand)]
+    Update(update::Command),
     /// Manage the images of the configured stores.
     #[command(subcommand)]
     Disk(disk::Command),
@@ -163,6 +167,10 @@ fn execute(arguments: &Arguments) -> Result<(), Failure> {
             let loaded = config::load(&arguments.config)?;
             logging(None, "warn")?;
             block_on(talk(&loaded, &arguments.command))
+        }
+        Command::Update(command) => {
+            logging(None, "warn")?;
+            block_on(update::update(&arguments.config, command))
         }
         Command::Disk(command) => {
             let loaded = config::load(&arguments.config)?;

@@ -6,6 +6,7 @@ mod parse;
 pub(crate) mod quantity;
 pub(crate) mod secrets;
 mod validate;
+pub(crate) mod wifi;
 
 use std::{
     path::{Path, PathBuf},
@@ -86,6 +87,9 @@ pub(crate) fn judge(
             file: secrets_file,
             problems: lacking,
         });
+    }
+    if let Some(wifi) = &config.wifi {
+        warnings.extend(wifi.lacks(&secrets));
     }
     let names: Vec<String> = config.stores.iter().map(|store| store.name.clone()).collect();
     for unknown in secrets.unknown(&names) {

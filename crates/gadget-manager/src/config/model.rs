@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{error::Problem, quantity::ByteSize, secrets::Secrets};
+use super::{error::Problem, quantity::ByteSize, secrets::Secrets, wifi::WifiConfig};
 
 /// LUNs of a stick. `FSG_MAX_LUNS` is 16; hosts and the project's promise end at 8.
 pub(crate) const MAX_LUNS: usize = 8;
@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub log: LogConfig,
     /// The page for the phone.
     pub web: Option<WebConfig>,
+    /// Wi-Fi.
+    pub wifi: Option<WifiConfig>,
     /// Places where images live.
     pub stores: Vec<StoreConfig>,
     /// Images that are served.
@@ -94,12 +96,20 @@ pub(crate) struct ButtonConfig {
     pub key: Option<u16>,
     /// How long it is held to be more than pressed.
     pub hold_seconds: Option<u32>,
+    /// How long it is held for a factory reset; 0 for never.
+    pub reset_seconds: Option<u32>,
 }
 
 impl ButtonConfig {
     /// How long it is held to be more than pressed.
     pub(crate) fn hold(&self) -> Duration {
         Duration::from_secs(self.hold_seconds.unwrap_or(5).into())
+    }
+
+    /// How long it is held for a factory reset, if that is possible.
+    pub(crate) fn reset(&self) -> Option<Duration> {
+        let seconds = self.reset_seconds.map_or(self.hold().as_secs().max(20) + 10, u64::from);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 }
 

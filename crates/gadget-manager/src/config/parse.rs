@@ -7,6 +7,7 @@ use toml::{Spanned, Table, Value};
 use super::{
     error::{Problem, line_of},
     model::{Config, DiskConfig, GadgetConfig, LogConfig, NbdConfig, StoreConfig, StoreKind, UblkConfig, WebConfig},
+    wifi::WifiConfig,
 };
 
 /// Longest configuration that is read, in bytes: far beyond any real one.
@@ -26,6 +27,7 @@ struct Raw {
     #[serde(default)]
     log: LogConfig,
     web: Option<WebConfig>,
+    wifi: Option<WifiConfig>,
     #[serde(default)]
     store: Vec<Spanned<Table>>,
     #[serde(default)]
@@ -51,13 +53,14 @@ fn default_run_dir() -> PathBuf {
 }
 
 /// Keys that people put into the configuration but that belong into the file of secrets.
-const SECRET_KEYS: [&str; 7] = [
+const SECRET_KEYS: [&str; 8] = [
     "connection_string",
     "account_key",
     "key",
     "keyring",
     "sas",
     "client_secret",
+    "password",
     "secret",
 ];
 
@@ -86,6 +89,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         secrets: raw.secrets,
         log: raw.log,
         web: raw.web,
+        wifi: raw.wifi,
         stores,
         disks: raw.disk,
         nbd: raw.nbd,

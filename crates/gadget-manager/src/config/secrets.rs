@@ -1,4 +1,5 @@
-//! The file of secrets: `[store.NAME]` tables with keys, passwords and tokens, readable by its owner only.
+//! The file of secrets: `[store.NAME]` tables with keys, passwords and tokens, `[wifi.NAME]` tables with passwords, readable by
+//! its owner only.
 
 use std::{
     collections::BTreeMap,
@@ -67,18 +68,30 @@ impl StoreSecrets {
     }
 }
 
-/// All secrets, by store.
+/// The secret of a Wi-Fi network.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WifiSecrets {
+    password: Zeroizing<String>,
+}
+
+/// All secrets, by store and by Wi-Fi network.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Secrets {
     #[serde(default)]
     store: BTreeMap<String, StoreSecrets>,
+    #[serde(default)]
+    wifi: BTreeMap<String, WifiSecrets>,
 }
 
 /// Names which secrets there are, never what they are.
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.store.keys()).finish()
+        f.debug_list()
+            .entries(self.store.keys())
+            .entries(self.wifi.keys())
+            .finish()
     }
 }
 
@@ -171,7 +184,7 @@ impl Secrets {
                 message,
                 remedy: Some(
                     "it holds [store.NAME] tables with connection_string, account_key, sas or client_secret \
-                     (Azure) or key or keyring (Ceph), each in quotes"
+                     (Azure) or key or keyring (Ceph), and [wifi.NAME] tables with password, each in quotes"
                         .to_owned(),
                 ),
             }
@@ -208,6 +221,16 @@ impl Secrets {
         } else {
             given
         }
+    }
+
+    /// The password of a Wi-Fi network.
+    pub(crate) fn wifi(&self, name: &str) -> Option<&Zeroizing<String>> {
+        self.wifi.get(name).map(|secrets| &secrets.password)
+    }
+
+    /// All passwords of Wi-Fi networks.
+    pub(crate) fn of_wifi(&self) -> impl Iterator<Item = &Zeroizing<String>> {
+        self.wifi.values().map(|secrets| &secrets.password)
     }
 
     /// Stores that have secrets but are not configured: a sign of a misspelt name.

@@ -1,6 +1,10 @@
 //! What the values of a configuration mean together: names that exist, ranges, contradictions.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use toml::Spanned;
 
@@ -33,6 +37,7 @@ pub(crate) fn validate(text: &str, config: &Config) -> Verdict {
     judge.device(config);
     judge.log(config);
     judge.folders(config);
+    judge.wifi(config);
     judge.stores(config);
     judge.disks(config);
     judge.servers(config);
@@ -111,6 +116,40 @@ impl Judge<'_> {
         }
     }
 
+    fn wifi(&mut self, config: &Config) {
+        let Some(wifi) = &config.wifi else { return };
+        if let Some(country) = &wifi.country {
+            let code = country.get_ref();
+            if code.len() != 2 || !code.bytes().all(|letter| letter.is_ascii_uppercase()) {
+                let message = format!("\"{code}\" is no country");
+                self.error(country, message, "use two capital letters, such as \"DE\"");
+            }
+        }
+        if !(1..=3600).contains(wifi.patience_seconds.get_ref()) {
+            let message = "`patience_seconds` of [wifi] must be 1 to 3600";
+            self.error(&wifi.patience_seconds, message, "leave it out for 120");
+        }
+        if !wifi.dhcp_script.is_absolute() {
+            let message = "`dhcp_script` of [wifi] must be an absolute path";
+            self.verdict
+                .errors
+                .push(Problem::whole_file(message, "begin it with /"));
+        }
+        let mut known = BTreeSet::new();
+        for network in &wifi.networks {
+            match network.ssid.get_ref().parse::<wifi::Ssid>() {
+                Err(error) => self.error(&network.ssid, error.to_string(), "write it as phones show it"),
+                Ok(ssid) if known.contains(&ssid) => {
+                    let message = format!("Wi-Fi network {:?} is there twice", network.ssid.get_ref());
+                    self.error(&network.ssid, message, "leave one of them");
+                }
+                Ok(ssid) => {
+                    known.insert(ssid);
+                }
+            }
+        }
+    }
+
     /// A LUN and a server that both write to one disk.
     fn two_writers(&mut self, config: &Config) {
         let luns = config.gadget.iter().flat_map(|gadget| &gadget.luns);
@@ -175,6 +214,16 @@ impl Judge<'_> {
         }
         if !(1..=60).contains(&button.hold().as_secs()) {
             error("`hold_seconds` is out of range", "use 1 to 60");
+        }
+        let soon = button.hold() + Duration::from_secs(5);
+        if button
+            .reset()
+            .is_some_and(|reset| reset < soon || reset.as_secs() > 300)
+        {
+            error(
+                "`reset_seconds` is out of range",
+                "use 5 more than `hold_seconds` at least, 300 at most, or 0 for no reset",
+            );
         }
     }
 

@@ -7,7 +7,8 @@
 //! | `Stores` | `stores.rs` | `kinds/`: what each kind of store asks for |
 //! | `Images` | `images.rs` | |
 //! | `Stick` | `stick.rs` | |
-//! | `NetworkControl` | `network.rs` | |
+//! | `NetworkControl` | `network/` | Wi-Fi |
+//! | `Updates` | `update/` | the crate `update` |
 //! | `Configuration` | `configuration/` | one task changes it, whole or not at all |
 //!
 //! `server.rs` opens the page, `button/` watches the board's button, `setup.rs` is for a device without an owner, `setup_stick/` shows a host how to set it up.
@@ -28,13 +29,18 @@ mod setup;
 mod setup_stick;
 mod stick;
 mod stores;
+mod update;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, OnceLock},
+};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use web::access::Access;
 
+pub(crate) use self::update::folder as update_folder;
 use configuration::Keeper;
 pub(crate) use configuration::recover;
 use doors::Doors;
@@ -52,8 +58,12 @@ pub(crate) struct Control {
     doors: Arc<Mutex<Doors>>,
     /// Who may do what; known once the page is open.
     access: OnceLock<Arc<Access>>,
+    /// Wi-Fi, where this device looks after it.
+    radio: Arc<OnceLock<network::Radio>>,
     /// Somebody wants to see the setup stick.
     setup_asked: watch::Sender<bool>,
+    /// The button was held for so long that a factory reset is meant.
+    reset_asked: Notify,
 }
 
 /// Everything of it that runs.
@@ -68,7 +78,9 @@ impl Control {
         recent.hide(secrets::of(&handle.view().loaded));
         let keeper = Keeper::start(handle.clone());
         let doors = Arc::new(Mutex::new(Doors::default()));
-        let state = observe::State::new(live::Builder::new(handle.clone(), keeper.clone(), doors.clone()));
+        let radio = Arc::new(OnceLock::new());
+        let builder = live::Builder::new(handle.clone(), keeper.clone(), doors.clone(), radio.clone());
+        let state = observe::State::new(builder);
         let control = Arc::new(Self {
             handle,
             keeper,
@@ -76,7 +88,9 @@ impl Control {
             state,
             doors,
             access: OnceLock::new(),
+            radio,
             setup_asked: watch::Sender::new(false),
+            reset_asked: Notify::new(),
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(control.state.clone().keep(control.handle.clone(), stop.clone()));
@@ -84,7 +98,9 @@ impl Control {
         tasks.spawn(button::keep(control.clone(), stop.clone()));
         tasks.spawn(setup::tell(control.clone(), stop.clone()));
         tasks.spawn(setup_stick::keep(control.clone(), stop.clone()));
-        tasks.spawn(server::serve(control, stop.clone()));
+        let (portal, portals) = watch::channel(None::<IpAddr>);
+        tasks.spawn(network::keep(control.clone(), portal, stop.clone()));
+        tasks.spawn(server::serve(control, portals, stop.clone()));
         tasks.close();
         Running { stop, tasks }
     }

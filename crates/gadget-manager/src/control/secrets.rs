@@ -35,7 +35,8 @@ pub(super) fn of(loaded: &Loaded) -> Vec<Zeroizing<String>> {
         let given: Vec<_> = secrets.given().map(|(_, secret)| secret.clone()).collect();
         given
     });
-    secrets.flat_map(parts).collect()
+    let wifi = loaded.secrets.of_wifi().cloned();
+    secrets.flat_map(parts).chain(wifi).collect()
 }
 
 #[cfg(test)]

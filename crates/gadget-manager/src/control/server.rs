@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use web::server::{Open, Options, Server};
 
@@ -34,12 +35,12 @@ pub(crate) fn is_claimed(config: &Config) -> bool {
     web::access::is_claimed(&folder(config))
 }
 
-/// Serves until it is stopped.
-pub(super) async fn serve(control: Arc<Control>, stop: CancellationToken) {
+/// Serves until it is stopped. `portal` is the device's address in its access point, while it makes one.
+pub(super) async fn serve(control: Arc<Control>, portal: watch::Receiver<Option<IpAddr>>, stop: CancellationToken) {
     let config = control.handle.view().loaded.config.clone();
     let mut last = String::new();
     let server = loop {
-        match open(&control, &config).await {
+        match open(&control, &config, &portal).await {
             Ok(server) => break server,
             Err(error) => {
                 let text = format!("{error:#}");
@@ -73,6 +74,10 @@ pub(super) async fn serve(control: Arc<Control>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             changed = claimed.changed() => if changed.is_err() { break },
+            () = control.reset_asked.notified() => match server.factory_reset().await {
+                Ok(()) => tracing::info!("the button has reset the device"),
+                Err(problem) => tracing::error!("the button could not reset the device: {problem}"),
+            },
             // The other end goes when all doors are open or closed for good.
             Ok(()) = opened.changed() => {}
         }
@@ -92,11 +97,16 @@ fn tell(server: &Server, before: &Open, now: &Open) {
     }
 }
 
-async fn open(control: &Arc<Control>, config: &Config) -> anyhow::Result<Server> {
+async fn open(
+    control: &Arc<Control>,
+    config: &Config,
+    portal: &watch::Receiver<Option<IpAddr>>,
+) -> anyhow::Result<Server> {
     let folder = folder(config);
     make_private(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut options = Options::new(folder);
     options.socket = Some(socket(config));
+    options.portal = Some(portal.clone());
     if let Some(web) = &config.web {
         options.http = web.http.clone().unwrap_or_else(|| vec![everywhere(80)]);
         options.https = web.https.clone().unwrap_or_else(|| vec![everywhere(443)]);

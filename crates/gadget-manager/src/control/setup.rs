@@ -7,6 +7,8 @@ use web::{
     api::{Applied, Problem},
     appliance::Observe as _,
 };
+use wifi::Mode;
+use zeroize::Zeroizing;
 
 use super::{Control, configuration::Draft};
 
@@ -22,6 +24,15 @@ impl Control {
     /// Addresses of the page, best first.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.live().borrow().network.urls.clone()
+    }
+
+    /// Name and key of the network that the device makes, as long as that is the way to it. Not for the log.
+    pub(crate) fn own_network(&self) -> Option<(String, Zeroizing<String>)> {
+        let radio = self.radio.get()?;
+        // While it tries another network, it is away for a moment only.
+        let is_way = !matches!(radio.status().mode, Mode::Absent | Mode::Resting | Mode::Joined);
+        let own = radio.own().filter(|_| is_way)?;
+        Some((own.ssid.to_string(), Zeroizing::new(own.key.expose().to_owned())))
     }
 
     /// Puts a configuration in force that somebody dropped on the setup stick: parsed as strictly as the file itself. It
@@ -58,22 +69,16 @@ pub(super) async fn tell(control: Arc<Control>, stop: CancellationToken) {
     if web.console.as_os_str().is_empty() {
         return;
     }
-    let mut told = None;
+    let mut told = Zeroizing::new(String::new());
     loop {
-        let code = control.claim_code();
-        let addresses = match &code {
-            Some(_) => control.addresses(),
-            None => Vec::new(),
-        };
-        if let Some(code) = code
-            && told.as_ref() != Some(&(code.clone(), addresses.clone()))
-        {
-            let (console, text) = (web.console.clone(), words(&code, &addresses));
-            let written = tokio::task::spawn_blocking(move || write(&console, &text)).await;
+        let text = control.words();
+        if let Some(text) = text.filter(|text| *text != told) {
+            let (console, line) = (web.console.clone(), text.clone());
+            let written = tokio::task::spawn_blocking(move || write(&console, &line)).await;
             if let Ok(Err(error)) = written {
-                tracing::debug!("{}: {error}; the claim code is not shown there", web.console.display());
+                tracing::debug!("{}: {error}; nothing is shown there", web.console.display());
             }
-            told = Some((code, addresses));
+            told = text;
         }
         let known = control.access.get().is_some();
         let pause = if known { LOOK } else { Duration::from_millis(200) };
@@ -83,12 +88,35 @@ pub(super) async fn tell(control: Arc<Control>, stop: CancellationToken) {
     }
 }
 
-fn words(code: &str, addresses: &[String]) -> String {
+impl Control {
+    /// What who has a cable to the board should know now.
+    fn words(&self) -> Option<Zeroizing<String>> {
+        if let Some(code) = self.claim_code() {
+            return Some(words(&code, &self.addresses(), self.own_network()));
+        }
+        // With an owner, only where it went: who joined it to a Wi-Fi network has lost sight of it.
+        let ssid = self.radio.get()?.status().ssid?;
+        let address = self.addresses().first()?.clone();
+        let text = format!("\r\nCloud Stick: in the Wi-Fi network {ssid}; its page is {address}\r\n");
+        Some(Zeroizing::new(text))
+    }
+}
+
+fn words(code: &str, addresses: &[String], own: Option<(String, Zeroizing<String>)>) -> Zeroizing<String> {
     let place = match addresses {
         [] => "Connect it to your network, then open its page on a phone there".to_owned(),
         addresses => format!("On a phone in the same network, open {}", addresses.join(" or ")),
     };
-    format!("\r\nCloud Stick: this device has no owner yet.\r\n{place}\r\nand type the code {code}\r\n")
+    let own = own.map(|(name, key)| {
+        Zeroizing::new(format!(
+            "Without a network, join the phone to the device's own, {name}, key {}\r\n",
+            *key
+        ))
+    });
+    let own = own.as_ref().map_or("", |own| own.as_str());
+    Zeroizing::new(format!(
+        "\r\nCloud Stick: this device has no owner yet.\r\n{own}{place}\r\nand type the code {code}\r\n"
+    ))
 }
 
 /// A terminal is not made if it is missing, and never becomes ours.

@@ -27,7 +27,7 @@ fn check_image(image: &str, field: &str) -> Result<()> {
 }
 
 impl Control {
-    fn stick(&self) -> Result<Remote> {
+    pub(super) fn stick(&self) -> Result<Remote> {
         let view = self.handle.view();
         view.usb.clone().ok_or_else(|| {
             Problem::new(ProblemCode::Conflict, "no stick is configured").remedy("put a disk into it first")

@@ -44,6 +44,7 @@ impl Daemon {
             ("run_dir", old.run_dir != new.run_dir),
             ("state_dir", old.state_dir != new.state_dir),
             ("web", old.web != new.web),
+            ("wifi", !same_radio(old, new)),
         ];
         if let Some((key, _)) = restart.iter().find(|(_, differs)| *differs) {
             return Err(ApplyError::NeedsRestart(key));
@@ -186,4 +187,13 @@ fn same_store(old: &Loaded, new: &Loaded, disk: &DiskConfig) -> bool {
 fn in_a_lun(config: &Config, disk: &DiskConfig) -> bool {
     let luns = config.gadget.iter().flat_map(|gadget| &gadget.luns);
     luns.filter_map(|lun| lun.disk.as_ref()).any(|name| *name == disk.name)
+}
+
+/// Whether Wi-Fi differs at most in the networks it joins: the rest is taken up at a start only.
+fn same_radio(old: &Config, new: &Config) -> bool {
+    match (&old.wifi, &new.wifi) {
+        (Some(old), Some(new)) => old.differs_in_networks_only(new),
+        (None, None) => true,
+        _ => false,
+    }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
 
-use super::Daemon;
+use super::{Daemon, Place};
 
 /// Counters change all the time: the file follows them no faster than this.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -119,6 +119,13 @@ fn report(daemon: &Daemon) -> Value {
             disk
         })
         .collect();
+    let moved: u64 = (daemon.disks.values())
+        .filter_map(|runner| {
+            let state = runner.state();
+            let statistics = state.borrow().stack.as_ref()?.statistics.snapshot();
+            Some(statistics.read.bytes + statistics.write.bytes)
+        })
+        .sum();
     let servers: Vec<Value> = daemon
         .servers
         .iter()
@@ -132,7 +139,12 @@ fn report(daemon: &Daemon) -> Value {
         "pid": std::process::id(),
         "configuration": daemon.loaded.file,
         "disks": disks,
+        "bytes_moved": moved,
         "nbd": servers,
+        "setup_stick": daemon.setup.as_ref().map(|(place, _)| match place {
+            Place::Instead => "instead",
+            Place::Beside => "beside",
+        }),
         "gadget": daemon.usb.as_ref().map(|usb| json!(usb.remote().report())),
     })
 }

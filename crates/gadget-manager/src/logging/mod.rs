@@ -3,7 +3,7 @@
 mod recent;
 
 use anyhow::{Context, Result};
-use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 pub(crate) use recent::Recent;
 
@@ -11,17 +11,26 @@ use crate::config::model::LogFormat;
 
 /// A started log, whose level can be changed.
 pub(crate) struct Logging {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
     fixed: bool,
     recent: Recent,
 }
 
 /// Libraries whose every request would be logged at `debug` are kept at `info` unless named in the filter.
-const QUIET: &str = "hyper=info,hyper_util=info,rustls=info,reqwest=info,h2=info";
+const QUIET: &str = "hyper=info,hyper_util=info,rustls=info,reqwest=info";
 
-fn filter(level: &str) -> Result<EnvFilter> {
-    let directives = format!("{QUIET},{level}");
-    EnvFilter::try_new(&directives)
+/// A level, and other ones for what comes from parts of the program. `EnvFilter` would look into spans too, of which there are
+/// none here, and brings an engine for regular expressions.
+fn filter(level: &str) -> Result<Targets> {
+    let directives: Vec<_> = QUIET
+        .split(',')
+        .chain(level.split(','))
+        .map(str::trim)
+        .filter(|directive| !directive.is_empty())
+        .collect();
+    directives
+        .join(",")
+        .parse()
         .with_context(|| format!("\"{level}\" is no log level; use error, warn, info, debug, trace or a filter"))
 }
 
@@ -73,5 +82,37 @@ impl Logging {
             return Ok(());
         }
         self.filter.reload(filter(level)?).context("the log has ended")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_level_is_for_all_but_the_libraries() {
+        let filter = filter("debug").unwrap();
+        assert!(filter.would_enable("gadget_manager::daemon", &Level::DEBUG));
+        assert!(!filter.would_enable("gadget_manager::daemon", &Level::TRACE));
+        assert!(!filter.would_enable("hyper::proto", &Level::DEBUG));
+        assert!(filter.would_enable("rustls::client", &Level::INFO));
+    }
+
+    #[test]
+    fn parts_have_levels_of_their_own() {
+        let filter = filter("warn, store_azure=debug, hyper=trace").unwrap();
+        assert!(filter.would_enable("store_azure::client", &Level::DEBUG));
+        assert!(filter.would_enable("hyper::proto", &Level::TRACE));
+        assert!(!filter.would_enable("web::server", &Level::INFO));
+        assert!(filter.would_enable("web::server", &Level::WARN));
+    }
+
+    #[test]
+    fn what_is_no_level_is_refused() {
+        for wrong in ["store_azure=loud", "info,web=debug=trace"] {
+            assert!(check(wrong).unwrap_err().to_string().contains(wrong), "{wrong}");
+        }
     }
 }

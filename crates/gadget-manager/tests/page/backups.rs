@@ -122,3 +122,55 @@ async fn a_factory_reset_leaves_nothing_of_its_owner() {
     let owner = device.claim().await;
     assert_eq!(owner.get("/state").await.ok()["disks"], json!([]));
 }
+
+/// A system that overwrites: it writes down what it is asked for, and whether there were a secret and an owner then.
+fn wiping_system(device: &Device, fails: bool) -> String {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let folder = device.home.join("system");
+    fs::create_dir_all(&folder).expect("a folder");
+    let secrets = device.home.join("secrets.toml");
+    for name in ["wipe", "restart"] {
+        let program = folder.join(name);
+        let text = format!(
+            "#!/bin/sh\necho \"{name} $(grep -c '{SECRET}' '{}') $(grep -c argon2 '{}')\" >>'{}'\n{}\n",
+            secrets.display(),
+            device.home.join("state/web/access.json").display(),
+            folder.join("asked").display(),
+            if fails { "exit 1" } else { "" },
+        );
+        fs::write(&program, text).expect("a program");
+        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("its rights");
+    }
+    format!("CLOUD_STICK_SYSTEM={}", folder.display())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_overwrites_is_told_before_anything_is_removed_and_restarted_after_it() {
+    let (mut device, phone) = Device::claimed("").await;
+    set_up(&device, &phone).await;
+    assert_eq!(phone.get("/device").await.ok()["wipes"], false);
+    let asked = device.home.join("system/asked");
+    let reset = || phone.post("/device/factory-reset", json!({"confirm": "films"}));
+
+    let variable = wiping_system(&device, true);
+    device.stop().await;
+    device
+        .start_under(std::path::Path::new("/usr/bin/env"), &[variable])
+        .await;
+    assert_eq!(phone.get("/device").await.ok()["wipes"], true);
+    let refused = reset().await;
+    assert!(
+        refused.is(500, "internal")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("nothing was reset")
+    );
+    assert_eq!(std::fs::read_to_string(&asked).unwrap(), "wipe 1 1\n");
+    assert_eq!(phone.get("/stores/cloud").await.ok()["secrets"], json!(["account_key"]));
+
+    wiping_system(&device, false);
+    std::fs::remove_file(&asked).unwrap();
+    assert_eq!(reset().await.status, 204);
+    assert_eq!(std::fs::read_to_string(&asked).unwrap(), "wipe 1 1\nrestart 0 0\n");
+    assert_eq!(device.phone().get("/hello").await.ok()["claimed"], false);
+}

@@ -11,3 +11,4 @@ mod secrets;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;
+mod updates;

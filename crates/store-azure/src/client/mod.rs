@@ -26,7 +26,7 @@ pub(crate) use request::Request;
 pub use retry::parse_retry_after;
 pub(crate) use retry::{Failure, Retry};
 pub(crate) use transport::describe;
-pub use transport::http_client;
+pub use transport::{http_client, tls_config};
 
 use crate::{
     credential::Credential,

@@ -38,7 +38,12 @@ pub fn http_client(
         .map_err(|error| AzureError::invalid("HTTP client", describe(&error)))
 }
 
-fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig> {
+/// TLS as [`http_client`] speaks it, for other clients.
+///
+/// # Errors
+///
+/// As [`http_client`].
+pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {

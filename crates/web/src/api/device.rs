@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::Problem;
+use super::{Problem, Updates};
 
 /// The board and the daemon on it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -27,6 +27,11 @@ pub struct Device {
     pub clock: Clock,
     /// What memory is left.
     pub memory: Memory,
+    /// The system around the daemon, on devices that can be updated as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updates: Option<Updates>,
+    /// Whether a factory reset restarts the device, which then overwrites everything that was removed.
+    pub wipes: bool,
     /// What is not well with the device as a whole.
     pub problems: Vec<Problem>,
 }

@@ -19,6 +19,7 @@ mod secret;
 mod settings;
 mod store;
 mod task;
+mod update;
 mod usb;
 
 pub use access::{
@@ -31,10 +32,11 @@ pub use disk::{
 pub use event::{Event, Live, State};
 pub use form::{Choice, Field, FieldKind, Form, FormValue, FormValues, Way};
 pub use image::{Filesystem, Image, NewImage, NewSnapshot, PartitionTable, Resize, Snapshot};
-pub use network::{Interface, InterfaceKind, Join, Network, WifiNetwork, WifiSecurity};
+pub use network::{AccessPoint, Interface, InterfaceKind, Join, Network, WifiNetwork, WifiSecurity};
 pub use problem::{Problem, ProblemCode};
 pub use secret::Secret;
 pub use settings::{Applied, Backup, Confirmation, Restore, Version};
 pub use store::{NewPlace, Place, Probe, ProbeRequest, Store, StoreSettings, StoreType};
 pub use task::{Progress, Task, TaskKind, TaskResult, TaskStarted, TaskState, Unit};
+pub use update::{FetchUpdate, Update, UpdatePhase, Updates};
 pub use usb::{Eject, Identity, IdentityChange, Lun, LunSettings, Medium, SetupStick, Speed, Usb, UsbState};

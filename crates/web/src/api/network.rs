@@ -17,11 +17,23 @@ pub struct Network {
     pub interfaces: Vec<Interface>,
     /// Whether this device can join Wi-Fi networks.
     pub wifi: bool,
-    /// Wi-Fi networks it remembers, by name.
+    /// The network that the device makes itself, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_point: Option<AccessPoint>,
+    /// Wi-Fi networks it remembers, by name, the best first.
     pub remembered: Vec<String>,
     /// What is not well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// The network that the device makes itself. Its key is on the setup stick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccessPoint {
+    /// Its name.
+    pub ssid: String,
+    /// How many are in it.
+    pub clients: u32,
 }
 
 /// A network interface.
@@ -58,7 +70,7 @@ pub enum InterfaceKind {
 /// A Wi-Fi network in reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WifiNetwork {
-    /// Its name. Foreign text: to be shown as text only.
+    /// Its name. Foreign text: to be shown as text only. `hex:` and its bytes where it is no text.
     pub ssid: String,
     /// Signal in percent.
     pub signal: u8,

@@ -76,6 +76,14 @@ pub enum ProblemCode {
     Cancelled,
     /// The new configuration could not be applied; the one before is in force again.
     NotApplied,
+    /// Nobody whom this device trusts has signed the update, or it was changed afterwards.
+    Untrusted,
+    /// The update is for other boards.
+    WrongBoard,
+    /// The update is older than the running system.
+    OlderVersion,
+    /// Something happened to the system around the daemon: to its card, or to an update.
+    System,
     /// Nothing of the above: a fault of the device.
     Internal,
 }
@@ -98,9 +106,14 @@ impl ProblemCode {
             | Self::Cancelled
             | Self::NotApplied => 409,
             Self::TooLarge => 413,
-            Self::Denied | Self::Unsupported | Self::Corrupt => 422,
+            Self::Denied
+            | Self::Unsupported
+            | Self::Corrupt
+            | Self::Untrusted
+            | Self::WrongBoard
+            | Self::OlderVersion => 422,
             Self::TooMany => 429,
-            Self::Internal => 500,
+            Self::System | Self::Internal => 500,
             Self::Unreachable => 502,
             Self::Timeout => 504,
             Self::NoSpace => 507,

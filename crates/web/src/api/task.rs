@@ -58,6 +58,8 @@ pub enum TaskKind {
     Doctor,
     /// Applies a configuration.
     Apply,
+    /// Installs an update of the system.
+    InstallUpdate,
 }
 
 /// How a task stands.

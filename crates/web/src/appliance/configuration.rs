@@ -40,6 +40,9 @@ pub trait Configuration: Send + Sync + 'static {
     async fn doctor(&self, report: Report<'_>) -> Result<Vec<Finding>>;
 
     /// Removes configuration, secrets, identity and ownership of the device, and starts anew. What is in the stores
-    /// stays.
+    /// stays. A device that wipes is to overwrite all of it at its next start, from the first moment of this on.
     async fn factory_reset(&self) -> Result<()>;
+
+    /// After that, when nobody owns the device any more: restarts a device that wipes. Of others nothing is wanted.
+    async fn restart_to_wipe(&self) -> Result<()>;
 }

@@ -10,6 +10,7 @@ mod network;
 mod observe;
 mod stick;
 mod stores;
+mod updates;
 
 pub use configuration::{BackupFile, Configuration};
 pub use images::Images;
@@ -17,6 +18,7 @@ pub use network::NetworkControl;
 pub use observe::{LogFollower, Logs, Observe};
 pub use stick::Stick;
 pub use stores::Stores;
+pub use updates::{Arriving, Updates};
 
 use crate::api::{Problem, Unit};
 
@@ -27,6 +29,6 @@ pub type Result<T, E = Problem> = std::result::Result<T, E>;
 pub type Report<'a> = &'a (dyn Fn(u64, u64, Unit) + Send + Sync);
 
 /// A device that the page controls.
-pub trait Appliance: Observe + Logs + Stores + Images + Stick + NetworkControl + Configuration {}
+pub trait Appliance: Observe + Logs + Stores + Images + Stick + NetworkControl + Configuration + Updates {}
 
-impl<T: Observe + Logs + Stores + Images + Stick + NetworkControl + Configuration> Appliance for T {}
+impl<T: Observe + Logs + Stores + Images + Stick + NetworkControl + Configuration + Updates> Appliance for T {}

@@ -118,9 +118,10 @@ async fn doctor(State(app): State<App>) -> Answer<(StatusCode, Json<TaskStarted>
 }
 
 /// Removes configuration, secrets, identity and ownership, and starts anew. What is in the stores stays. The device's name
-/// confirms it. Running tasks are cancelled; while one runs that cannot be, there is no reset.
+/// confirms it. Running tasks are cancelled; while one runs that cannot be, there is no reset. A device that `wipes` restarts then: it
+/// has its new claim code when it is back.
 #[utoipa::path(post, path = "/device/factory-reset", tag = "device", request_body = Confirmation, responses(
-    (status = 204, description = "Done; the device is unclaimed and has a new claim code."),
+    (status = 204, description = "Done; the device is unclaimed and has a new claim code, or restarts."),
     SignedIn, WithBody, Carried,
 ))]
 async fn factory_reset(
@@ -129,11 +130,6 @@ async fn factory_reset(
     Input(confirmation): Input<Confirmation>,
 ) -> Answer<StatusCode> {
     carry::confirmed(&confirmation.confirm, &app.name())?;
-    carry::change(&app, |app| async move {
-        app.tasks.end_all().await?;
-        app.appliance.factory_reset().await?;
-        app.forget_owner().await
-    })
-    .await?;
+    carry::change(&app, |app| async move { app.factory_reset().await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -78,6 +78,18 @@ impl IntoResponses for WithBody {
     }
 }
 
+/// Refusals of requests whose body is a file.
+pub(crate) struct WithFile;
+
+impl IntoResponses for WithFile {
+    fn responses() -> Responses {
+        problems(&[
+            (413, "The file is longer than allowed."),
+            (415, "The body is not `application/octet-stream`."),
+        ])
+    }
+}
+
 /// What the device may have to say to an operation.
 pub(crate) struct Carried;
 

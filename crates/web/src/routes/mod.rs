@@ -15,6 +15,7 @@ mod network;
 mod snapshots;
 mod stores;
 mod tasks;
+mod update;
 mod usb;
 
 use axum::http::StatusCode;
@@ -44,6 +45,7 @@ pub(crate) fn closed() -> OpenApiRouter<App> {
         .merge(disks::closed())
         .merge(usb::closed())
         .merge(network::closed())
+        .merge(update::closed())
         .merge(tasks::closed())
         .merge(events::closed())
 }

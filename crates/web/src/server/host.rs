@@ -41,13 +41,8 @@ pub(super) async fn check(
     let host = named(request.headers(), request.uri()).ok_or_else(|| {
         Problem::new(ProblemCode::Invalid, "the request names no host, or more than one").remedy("send one `host`")
     })?;
-    let name = rules.app.name();
-    let is_alias = rules
-        .alias
-        .borrow()
-        .as_deref()
-        .is_some_and(|alias| host.strip_suffix('.').unwrap_or(&host) == alias);
-    if !is_alias && !is_ours(&host, &name, arrival.map(|arrival| arrival.ip()), &rules.allowed_hosts) {
+    if !is_named(&rules, &host, arrival.map(|arrival| arrival.ip())) {
+        let name = rules.app.name();
         return Err(
             Problem::new(ProblemCode::Forbidden, "this device does not go by that name")
                 .remedy(format!(
@@ -61,7 +56,17 @@ pub(super) async fn check(
     Ok(next.run(request).await)
 }
 
-fn named(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+/// Whether a host is the device, for who reached it at this address.
+pub(super) fn is_named(rules: &Rules, host: &str, arrival: Option<IpAddr>) -> bool {
+    let alias = rules.alias.borrow();
+    let is_alias = alias
+        .as_deref()
+        .is_some_and(|alias| host.strip_suffix('.').unwrap_or(host) == alias);
+    is_alias || is_ours(host, &rules.app.name(), arrival, &rules.allowed_hosts)
+}
+
+/// The host that a request names, without its port.
+pub(super) fn named(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next()?.to_str().ok()?;
     if hosts.next().is_some() {

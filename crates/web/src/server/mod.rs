@@ -8,6 +8,7 @@ mod host;
 mod listen;
 mod options;
 mod places;
+mod portal;
 mod rate;
 mod redirect;
 mod router;
@@ -25,7 +26,7 @@ pub use options::{Limits, Options, Rate};
 
 use crate::{
     access::{Access, OpenError},
-    api::Problem,
+    api::{Problem, ProblemCode},
     app::App,
     appliance::Appliance,
     mdns::{Alias, Announcer},
@@ -90,6 +91,7 @@ impl Server {
             app: app.clone(),
             alias: alias.clone(),
             allowed_hosts: options.allowed_hosts.into(),
+            portal: options.portal,
             https_port: https.first().map(doors::Attempt::port),
             rates: Arc::new(rate::Rates::new(options.limits)),
             clock: options.clock.clone(),
@@ -173,13 +175,24 @@ impl Server {
         &self.app.access
     }
 
-    /// Takes the device from its owner, as a factory reset over the API does once the device has done its part: what a
-    /// held button does.
+    /// Takes the device from its owner, and leaves it as it is otherwise.
     ///
     /// # Errors
     /// If what is kept about access cannot be written; nothing has changed then.
     pub async fn forget_owner(&self) -> Result<(), Problem> {
         self.app.forget_owner().await
+    }
+
+    /// Resets the device as the API does: what a button does that is held very long.
+    ///
+    /// # Errors
+    /// If a running task cannot be ended, or what is kept cannot be removed.
+    pub async fn factory_reset(&self) -> Result<(), Problem> {
+        let app = self.app.clone();
+        let reset = self.app.changes.spawn(async move { app.factory_reset().await });
+        reset
+            .await
+            .unwrap_or_else(|_| Err(Problem::new(ProblemCode::Internal, "the device met a fault of its own")))
     }
 
     /// SHA-256 of the certificate as browsers show it, if there is TLS.

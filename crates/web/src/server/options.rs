@@ -1,6 +1,13 @@
 //! How to serve.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::watch;
 
 use crate::access::{Clock, Settings, SystemClock};
 
@@ -20,6 +27,9 @@ pub struct Options {
     /// Names and addresses, besides `NAME.local` and the device's own addresses, by which the page may be asked for: what
     /// a router calls the device, or the address of a port that is forwarded to it.
     pub allowed_hosts: Vec<String>,
+    /// The device's address in a network that it makes itself, while it makes one, and in which all names lead to it: who asks for
+    /// another name there, without TLS, is sent to that address, so that phones show the page by themselves.
+    pub portal: Option<watch::Receiver<Option<IpAddr>>>,
     /// Bounds.
     pub limits: Limits,
     /// The claim, passwords and sessions.
@@ -39,6 +49,7 @@ impl Options {
             folder,
             announce: false,
             allowed_hosts: Vec::new(),
+            portal: None,
             limits: Limits::default(),
             access: Settings::default(),
             clock: Arc::new(SystemClock::default()),

@@ -1,12 +1,13 @@
-//! What every request passes, from the outside in: a net for panics, headers, the host, the rate, HTTPS, the door, the
+//! What every request passes, from the outside in: a net for panics, headers, the access point, the host, the rate, HTTPS, the door, the
 //! operation.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{Router, middleware, response::IntoResponse as _};
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{headers, host, rate, redirect};
+use super::{headers, host, portal, rate, redirect};
 use crate::{
     access::{self, Clock},
     app::App,
@@ -22,6 +23,8 @@ pub(super) struct Rules {
     /// What else the device is called while somebody else has its name.
     pub(super) alias: Alias,
     pub(super) allowed_hosts: Arc<[String]>,
+    /// Our address in a network that we make, while we do.
+    pub(super) portal: Option<watch::Receiver<Option<IpAddr>>>,
     pub(super) https_port: Option<u16>,
     pub(super) rates: Arc<rate::Rates>,
     pub(super) clock: Arc<dyn Clock>,
@@ -47,6 +50,7 @@ pub(super) fn build(rules: Rules) -> Router {
         .layer(middleware::from_fn_with_state(rules.clone(), redirect::to_https))
         .layer(middleware::from_fn_with_state(rules.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(rules.clone(), host::check))
+        .layer(middleware::from_fn_with_state(rules.clone(), portal::lead))
         .layer(middleware::from_fn_with_state(rules, headers::secure))
         .layer(CatchPanicLayer::custom(|_| Failure::internal().into_response()))
 }

@@ -17,3 +17,4 @@ mod tasks;
 mod tls;
 mod tokens;
 mod traversal;
+mod update;

@@ -49,3 +49,34 @@ async fn our_own_names_do() {
     assert_eq!(good("films.local").await, 200);
     assert_eq!(good("my-stick.local").await, 403);
 }
+
+#[tokio::test]
+async fn in_a_network_of_our_own_foreign_names_lead_to_the_page_and_nowhere_else() {
+    let (portal, watched) = tokio::sync::watch::channel(Some([127, 0, 0, 1].into()));
+    let setup = Setup::new().with(|options| options.portal = Some(watched));
+    let device = setup.start().await;
+    let place = format!("http://127.0.0.1:{}/", device.server.http()[0].port());
+    let probes = [
+        ("connectivitycheck.gstatic.com", "//generate_204"),
+        ("captive.apple.com", "//hotspot-detect.html"),
+        ("www.msftconnecttest.com", "//connecttest.txt"),
+        ("www.msftncsi.com", "//ncsi.txt"),
+        ("192.0.2.1", "//"),
+        ("evil.example", "//some/page"),
+    ];
+    for (host, path) in probes {
+        let answer = device.client().host(host).get(path).await;
+        assert_eq!(answer.status, 302, "{host}{path}: {answer:?}");
+        assert_eq!(answer.header("location"), Some(place.as_str()));
+        assert!(answer.body.is_empty() && answer.header("set-cookie").is_none());
+    }
+    let stranger = device.client().host("evil.example");
+    assert_eq!(stranger.get("/hello").await.status, 403, "the API leads nowhere");
+    let claim = json!({"code": device.code(), "password": "correct horse"});
+    assert_eq!(stranger.post("/claim", claim).await.status, 403);
+    assert_eq!(device.client().get("/hello").await.status, 200, "our own name");
+    portal.send_replace(Some([127, 0, 0, 9].into()));
+    assert_eq!(stranger.get("//").await.status, 403, "in another network");
+    portal.send_replace(None);
+    assert_eq!(stranger.get("//").await.status, 403);
+}

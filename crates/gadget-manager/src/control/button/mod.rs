@@ -1,12 +1,17 @@
 //! The board's button: who presses it has the device in the hand.
 //!
-//! A press opens one claim for five minutes to a device without an owner, for who has no way to read its code. Held, the
-//! setup stick is shown instead of the disks, and no longer when it is held once more.
+//! | | without an owner | with an owner |
+//! |---|---|---|
+//! | pressed | one claim is open for five minutes, for who has no way to read the code | media go out, or in again |
+//! | held | the setup stick is shown instead of the disks; held once more, the disks | the same |
+//! | held very long | factory reset | the same |
 
 mod input;
+mod press;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Control;
@@ -15,15 +20,6 @@ use input::{Input, Motion};
 
 /// Pause before a device that is not there is looked for again: its module may load late.
 const RETRY: Duration = Duration::from_secs(5);
-
-/// What somebody did with the button.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gesture {
-    /// Down and up again.
-    Press,
-    /// Down for so long that something else is meant.
-    Hold,
-}
 
 /// Watches the button, if one is configured, until told to stop.
 pub(super) async fn keep(control: Arc<Control>, stop: CancellationToken) {
@@ -38,7 +34,7 @@ pub(super) async fn keep(control: Arc<Control>, stop: CancellationToken) {
                 Ok((path, input)) => {
                     tracing::info!("the button is {}", path.display());
                     last.clear();
-                    watch(&control, input, button.hold()).await
+                    watch(&control, input, &button).await
                 }
                 Err(problem) => problem,
             };
@@ -59,44 +55,41 @@ fn open(button: &ButtonConfig) -> std::io::Result<(PathBuf, Input)> {
     Ok((path, input))
 }
 
-/// Does what the button says until its device is gone.
-async fn watch(control: &Control, mut input: Input, hold: Duration) -> std::io::Error {
+/// Does what the button says until its device is gone. A hold is one as soon as it is long enough: whoever holds the button sees that
+/// it was understood.
+async fn watch(control: &Control, mut input: Input, button: &ButtonConfig) -> std::io::Error {
     loop {
-        match gesture(&mut input, hold).await {
-            Ok(Gesture::Press) => pressed(control),
-            Ok(Gesture::Hold) => held(control),
-            Err(error) => return error,
+        let done: std::io::Result<()> = async {
+            until(&mut input, Motion::Down).await?;
+            let down = Instant::now();
+            if let Ok(up) = timeout_at(down + button.hold(), until(&mut input, Motion::Up)).await {
+                up?;
+                press::pressed(control).await;
+                return Ok(());
+            }
+            held(control);
+            if let Some(reset) = button.reset() {
+                if let Ok(up) = timeout_at(down + reset, until(&mut input, Motion::Up)).await {
+                    return up;
+                }
+                tracing::warn!("the button was held very long: the device is reset to the state of the factory");
+                // What it asked for on the way.
+                control.setup_asked.send_replace(false);
+                control.reset_asked.notify_one();
+            }
+            until(&mut input, Motion::Up).await
+        }
+        .await;
+        if let Err(error) = done {
+            return error;
         }
     }
 }
 
-/// The next gesture. A hold is one as soon as it is long enough: whoever holds the button sees that it was understood.
-async fn gesture(input: &mut Input, hold: Duration) -> std::io::Result<Gesture> {
-    loop {
-        if input.motion().await? != Motion::Down {
-            // The end of a hold.
-            continue;
-        }
-        let up = async {
-            while input.motion().await? != Motion::Up {}
-            Ok(())
-        };
-        return match tokio::time::timeout(hold, up).await {
-            Ok(up) => up.map(|()| Gesture::Press),
-            Err(_) => Ok(Gesture::Hold),
-        };
-    }
-}
-
-fn pressed(control: &Control) {
-    match control.access.get() {
-        Some(access) if !access.is_claimed() => {
-            access.press_button();
-            tracing::info!("the button was pressed: for five minutes the device can be claimed once without its code");
-        }
-        Some(_) => tracing::info!("the button was pressed: nothing happens, the device has an owner"),
-        None => tracing::warn!("the button was pressed too early: the page is not open yet"),
-    }
+/// Returns when the key does this.
+async fn until(input: &mut Input, wanted: Motion) -> std::io::Result<()> {
+    while input.motion().await? != wanted {}
+    Ok(())
 }
 
 fn held(control: &Control) {

@@ -9,11 +9,14 @@ use super::{
     draft::Draft,
     files::{Files, Texts},
     history::{History, Version},
-    settle,
+    on_a_thread, settle,
 };
 use crate::{
     config::{self, Loaded, Secrets},
-    control::problem::{self, internal, not_found},
+    control::{
+        problem::{self, internal, not_found},
+        update,
+    },
     daemon::{Handle, Stick, View},
 };
 
@@ -228,6 +231,7 @@ impl Worker {
             });
         }
         let loaded = Arc::new(self.judge(&after)?);
+        on_a_thread(update::refuse_on_trial).await?;
         write(&files, &after).await?;
         let old = self.handle.view();
         let outcome = self.put_in_force(&loaded, &old, trial).await;

@@ -6,6 +6,7 @@ mod files;
 mod history;
 mod keeper;
 mod settle;
+mod wipe;
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -18,9 +19,14 @@ pub(crate) use draft::Draft;
 pub(crate) use files::recover;
 pub(crate) use keeper::Keeper;
 pub(in crate::control) use keeper::judge;
+pub(in crate::control) use wipe::Wiper;
 
 use super::{Control, problem};
 use crate::doctor;
+
+/// Files of `state_dir` that a factory reset removes: who the device is to its stores, and the key of its own Wi-Fi network. The
+/// next start makes others.
+const FORGOTTEN: [&str; 2] = ["owner-id", "access-point-key"];
 
 #[async_trait]
 impl Configuration for Control {
@@ -99,15 +105,41 @@ impl Configuration for Control {
     }
 
     async fn factory_reset(&self) -> Result<()> {
+        let Some(wiper) = Wiper::find() else {
+            return self.clear().await;
+        };
+        // First: from here on nothing keeps it from being done, neither a pulled plug nor a card that takes no file any more.
+        wiper.mark().await?;
+        if let Err(problem) = self.clear().await {
+            tracing::warn!("the factory reset is left to the next start: {problem}");
+        }
+        Ok(())
+    }
+
+    async fn restart_to_wipe(&self) -> Result<()> {
+        match Wiper::find() {
+            Some(wiper) => wiper.restart().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Control {
+    /// Removes all that is of the owner, as files are removed.
+    async fn clear(&self) -> Result<()> {
         self.keeper.clear().await?;
         self.state.refresh();
-        let identity = self.handle.view().loaded.config.state_dir.join("owner-id");
-        match tokio::fs::remove_file(&identity).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(problem::internal(format!("{}: {error}", identity.display())))
+        let state_dir = self.handle.view().loaded.config.state_dir.clone();
+        for name in FORGOTTEN {
+            let file = state_dir.join(name);
+            match tokio::fs::remove_file(&file).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(problem::internal(format!("{}: {error}", file.display())));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 

@@ -5,7 +5,12 @@ use std::fs;
 use time::OffsetDateTime;
 use web::api::{Clock, ClockSource, Device, Memory, Problem, ProblemCode};
 
-use crate::{config::Loaded, doctor};
+use super::events;
+use crate::{
+    config::Loaded,
+    control::{configuration::Wiper, update},
+    doctor,
+};
 
 /// What does not change while the daemon runs.
 pub(super) struct Machine {
@@ -54,7 +59,9 @@ impl Machine {
                 source: clock_source(),
             },
             memory: memory(),
-            problems: problems(loaded, now),
+            updates: update::view(),
+            wipes: Wiper::find().is_some(),
+            problems: [events::since_start(&loaded.config.run_dir), problems(loaded, now)].concat(),
         }
     }
 }

@@ -2,19 +2,21 @@
 
 mod device;
 mod disks;
+mod events;
 mod rates;
 mod stores;
 mod usb;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use web::api::{Device, Live, Network, Problem, ProblemCode, Store};
+use web::api::{AccessPoint, Device, Interface, Live, Network, Problem, ProblemCode, Store};
 
 use super::{Keeper, doors::Doors, network};
 use crate::{config::Loaded, daemon::Handle};
+use wifi::{Mode, Status};
 
 /// How old what the kernel tells of memory, clock and network may be.
 const OLD: Duration = Duration::from_secs(5);
@@ -24,6 +26,7 @@ pub(super) struct Builder {
     handle: Handle,
     keeper: Keeper,
     doors: Arc<Mutex<Doors>>,
+    radio: Arc<OnceLock<network::Radio>>,
     device: device::Machine,
     disks: disks::Disks,
     stores: Option<(Arc<Loaded>, Vec<Store>)>,
@@ -35,16 +38,23 @@ struct Slow {
     taken: Instant,
     loaded: Arc<Loaded>,
     doors: Doors,
+    wifi: Option<Status>,
     device: Device,
     network: Network,
 }
 
 impl Builder {
-    pub(super) fn new(handle: Handle, keeper: Keeper, doors: Arc<Mutex<Doors>>) -> Self {
+    pub(super) fn new(
+        handle: Handle,
+        keeper: Keeper,
+        doors: Arc<Mutex<Doors>>,
+        radio: Arc<OnceLock<network::Radio>>,
+    ) -> Self {
         Self {
             handle,
             keeper,
             doors,
+            radio,
             device: device::Machine::look(),
             disks: disks::Disks::default(),
             stores: None,
@@ -69,17 +79,20 @@ impl Builder {
     }
 
     fn slow(&mut self, loaded: &Arc<Loaded>, doors: Doors) -> (Device, Network) {
-        let fresh =
-            |slow: &&Slow| slow.taken.elapsed() < OLD && Arc::ptr_eq(&slow.loaded, loaded) && slow.doors == doors;
+        let wifi = self.radio.get().map(network::Radio::status);
+        let fresh = |slow: &&Slow| {
+            slow.taken.elapsed() < OLD && Arc::ptr_eq(&slow.loaded, loaded) && slow.doors == doors && slow.wifi == wifi
+        };
         if let Some(slow) = self.slow.as_ref().filter(fresh) {
             return (slow.device.clone(), slow.network.clone());
         }
         let device = self.device.device(loaded);
-        let network = network(loaded, &doors);
+        let network = network(loaded, &doors, self.radio.get());
         self.slow = Some(Slow {
             taken: Instant::now(),
             loaded: loaded.clone(),
             doors,
+            wifi,
             device: device.clone(),
             network: network.clone(),
         });
@@ -98,30 +111,58 @@ impl Builder {
     }
 }
 
-fn network(loaded: &Loaded, doors: &Doors) -> Network {
-    let interfaces = network::interfaces();
+fn network(loaded: &Loaded, doors: &Doors, radio: Option<&network::Radio>) -> Network {
+    let mut interfaces = network::interfaces();
+    let status = radio.map(network::Radio::status).unwrap_or_default();
+    for interface in &mut interfaces {
+        let is_in = matches!(status.mode, Mode::Addressing | Mode::Joined);
+        if is_in && Some(&interface.name) == status.interface.as_ref() {
+            interface.ssid = status.ssid.as_ref().map(ToString::to_string);
+        }
+    }
     let name = loaded.config.name.get_ref().to_ascii_lowercase();
     let announced = doors.announced && doors.is_open();
     let mdns_name = announced.then(|| format!("{name}.local"));
-    let problem = if !interfaces.iter().any(|interface| interface.up) {
-        Some(
-            Problem::new(ProblemCode::Unreachable, "the device is in no network")
-                .remedy("plug in a network cable, or see that its network is up"),
+    let access_point = radio.and_then(network::Radio::access_point).map(|own| AccessPoint {
+        ssid: own.ssid.to_string(),
+        clients: status.clients.try_into().unwrap_or(u32::MAX),
+    });
+    let remembered = loaded.config.wifi.iter().flat_map(|wifi| &wifi.networks);
+    let reachable = network::reachable(&interfaces);
+    Network {
+        urls: doors.urls(mdns_name.as_deref(), &reachable),
+        mdns_name,
+        wifi: status.interface.is_some(),
+        remembered: remembered.map(|network| network.ssid.get_ref().clone()).collect(),
+        problem: problem(&interfaces, reachable.is_empty(), access_point.is_some(), &status),
+        access_point,
+        interfaces,
+    }
+}
+
+fn problem(interfaces: &[Interface], unreachable: bool, is_access_point: bool, wifi: &Status) -> Option<Problem> {
+    if let Some((ssid, why)) = &wifi.failure {
+        return Some(network::of_failure(&ssid.to_string(), *why));
+    }
+    let problem = |text: &str, remedy: &str| Some(Problem::new(ProblemCode::Unreachable, text).remedy(remedy));
+    if is_access_point && !network::is_wired(interfaces) {
+        problem(
+            "the device is in no network but its own",
+            "let it join a Wi-Fi network, or plug in a network cable",
         )
-    } else if network::reachable(&interfaces).is_empty() {
-        Some(
-            Problem::new(ProblemCode::Unreachable, "the device has no address in its network")
-                .remedy("see that the router gives addresses (DHCP)"),
+    } else if let Some(trouble) = &wifi.problem {
+        problem(&format!("Wi-Fi does not work: {trouble}"), "see the log")
+    } else if !interfaces.iter().any(|interface| interface.up) {
+        problem(
+            "the device is in no network",
+            "plug in a network cable, or see that its network is up",
+        )
+    } else if unreachable {
+        problem(
+            "the device has no address in its network",
+            "see that the router gives addresses (DHCP)",
         )
     } else {
         None
-    };
-    Network {
-        urls: doors.urls(mdns_name.as_deref(), &network::reachable(&interfaces)),
-        mdns_name,
-        interfaces,
-        wifi: false,
-        remembered: Vec::new(),
-        problem,
     }
 }

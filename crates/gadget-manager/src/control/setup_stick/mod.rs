@@ -215,6 +215,7 @@ fn facts(control: &Control, place: Place) -> Facts {
         addresses,
         claim_code: control.claim_code().map(Zeroizing::new),
         takes_files: takes_files(control, place),
+        wifi: control.own_network(),
         last_log: std::fs::read_to_string(last_log(&state_dir)).ok(),
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use volume::{
     Limits, MemoryVolume,
-    setup::{Report, SetupPages},
+    setup::{Report, SetupPages, Wifi},
 };
 use zeroize::Zeroizing;
 
@@ -47,6 +47,8 @@ pub(crate) struct Facts {
     pub claim_code: Option<Zeroizing<String>>,
     /// Whether files that are dropped are used.
     pub takes_files: bool,
+    /// The network that the device makes, and its key.
+    pub wifi: Option<(String, Zeroizing<String>)>,
     /// The log of a start that failed.
     pub last_log: Option<String>,
 }
@@ -280,7 +282,10 @@ async fn make(facts: &Facts, report: Option<&Report>) -> Result<MemoryVolume, vo
         addresses: &facts.addresses,
         claim_code: facts.claim_code.as_ref().map(|code| code.as_str()),
         takes_files: facts.takes_files,
-        wifi: None,
+        wifi: facts.wifi.as_ref().map(|(name, key)| Wifi {
+            name,
+            key: Some(key.as_str()),
+        }),
         version: env!("CARGO_PKG_VERSION"),
         last_log: facts.last_log.as_deref(),
         report,

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use gadget::{Force, GadgetError, GadgetEvent, MassStorageGadget};
+use gadget::{Force, GadgetConfig, GadgetError, GadgetEvent, MassStorageGadget};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinHandle,
@@ -136,8 +136,7 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self) {
-        let stop = self.stop.clone();
-        while let Some(gadget) = stop.run_until_cancelled(self.gadget()).await {
+        while let Some(gadget) = self.gadget().await {
             let renew = self.serve(&gadget).await;
             self.end(gadget).await;
             if !renew {
@@ -151,7 +150,7 @@ impl Worker {
     async fn serve(&mut self, gadget: &MassStorageGadget) -> bool {
         let stop = self.stop.clone();
         let mut events = gadget.events();
-        loop {
+        while !stop.is_cancelled() {
             let outcome = self.reconcile(gadget).await;
             if outcome == Outcome::Renew {
                 return true;
@@ -177,21 +176,26 @@ impl Worker {
                 () = tokio::time::sleep(RETRY), if outcome == Outcome::Again => {}
             }
         }
+        false
     }
 
-    /// Makes the gadget, as often as it takes: the controller's driver may come later than this program.
-    async fn gadget(&mut self) -> MassStorageGadget {
+    /// Makes the gadget, as often as it takes: the controller's driver may come later than this program. Nothing if it is to
+    /// end before.
+    async fn gadget(&mut self) -> Option<MassStorageGadget> {
+        let stop = self.stop.clone();
         loop {
             self.current = self.slots.borrow_and_update().clone();
-            match self.adopt_or_create().await {
+            let config = stop.run_until_cancelled(self.config()).await?;
+            // Whatever happens, this goes on to its end: a gadget that is half made would be left behind.
+            match self.adopt_or_create(config).await {
                 Ok(gadget) => {
                     self.problem = None;
-                    return gadget;
+                    return Some(gadget);
                 }
                 Err(problem) => self.complain(format!("no USB gadget: {problem}")),
             }
             self.tell(None).await;
-            self.refuse_for(RETRY).await;
+            stop.run_until_cancelled(self.refuse_for(RETRY)).await?;
         }
     }
 
@@ -241,7 +245,8 @@ impl Worker {
         }
     }
 
-    async fn adopt_or_create(&mut self) -> Result<MassStorageGadget, GadgetError> {
+    /// What the gadget is to be, once the media are there that it cannot do without.
+    async fn config(&mut self) -> GadgetConfig {
         let loaded = self.loaded.clone();
         let Some(config) = &loaded.config.gadget else {
             return std::future::pending().await;
@@ -256,6 +261,10 @@ impl Worker {
                 self.luns[index].medium = Some(medium);
             }
         }
+        config
+    }
+
+    async fn adopt_or_create(&mut self, config: GadgetConfig) -> Result<MassStorageGadget, GadgetError> {
         gadget::clean_leftovers(&[NAME]).await?;
         if let Some(gadget) = MassStorageGadget::adopt(config.clone()).await? {
             self.connected = true;

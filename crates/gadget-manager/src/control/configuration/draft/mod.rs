@@ -4,6 +4,7 @@ mod disks;
 mod gadget;
 mod stores;
 mod toml;
+mod wifi;
 
 use toml_edit::{DocumentMut, Item, Table};
 use web::api::{Problem, ProblemCode};
@@ -15,6 +16,8 @@ use super::files::Texts;
 /// What belongs to this installation and not to what it serves: nobody changes it from afar, and a back-up of another
 /// device does not bring it along.
 const LOCAL_KEYS: [&str; 4] = ["state_dir", "run_dir", "secrets", "web"];
+/// What belongs to the place where the device is, and stays unless another text says something about it.
+const PLACE_KEY: &str = "wifi";
 
 /// A configuration that is being changed.
 pub(crate) struct Draft {
@@ -65,7 +68,8 @@ impl Draft {
         }
         // Plain keys have to come before the first table: behind those that are there, or at the very beginning.
         let mut head = Table::new();
-        for key in LOCAL_KEYS {
+        let of_place = (!new.contains_key(PLACE_KEY)).then_some(PLACE_KEY);
+        for key in LOCAL_KEYS.into_iter().chain(of_place) {
             if let Some(item) = self.config.remove(key) {
                 head.insert(key, item);
             }
@@ -96,25 +100,27 @@ impl Draft {
     /// Adds secrets to those there are; of a store that has some already, these count.
     pub(crate) fn merge_secrets(&mut self, text: &str) -> Result<(), Problem> {
         let new = document(text, "the file of secrets")?;
-        let Some(stores) = new.get("store").and_then(Item::as_table) else {
-            return Ok(());
-        };
-        for (name, table) in stores.iter() {
+        let stores = new.get("store").and_then(Item::as_table);
+        for (name, table) in stores.into_iter().flat_map(Table::iter) {
             secret_stores(&mut self.secrets).insert(name, table.clone());
         }
+        self.merge_wifi_secrets(&new);
         self.forget_orphans();
         Ok(())
     }
 
-    /// Removes the secrets of stores that are not there any more.
+    /// Removes the secrets of stores and networks that are not there any more.
     fn forget_orphans(&mut self) {
+        self.forget_wifi_orphans();
         let names: Vec<String> = self.names("store");
         secret_stores(&mut self.secrets).retain(|name, _| names.iter().any(|known| known == name));
     }
 
     /// Leaves nothing but what belongs to this installation.
     pub(super) fn clear(&mut self) {
-        self.config.retain(|key, _| LOCAL_KEYS.contains(&key));
+        self.config
+            .retain(|key, _| LOCAL_KEYS.contains(&key) || key == PLACE_KEY);
+        self.forget_all_wifi();
         self.secrets = DocumentMut::new();
     }
 

@@ -27,6 +27,10 @@ pub(super) fn normalise(document: &mut DocumentMut) {
     if let Some(gadget) = document.get_mut("gadget").and_then(Item::as_table_mut) {
         write_out(gadget, "lun");
     }
+    write_out(document.as_table_mut(), "wifi");
+    if let Some(wifi) = document.get_mut("wifi").and_then(Item::as_table_mut) {
+        write_out(wifi, "network");
+    }
 }
 
 pub(super) fn write_out(table: &mut Table, key: &str) {

@@ -25,6 +25,14 @@ pub(super) fn first() -> Live {
                 available: 300 << 20,
                 daemon: 30 << 20,
             },
+            updates: Some(Updates {
+                version: "0.1.0".to_owned(),
+                channel: "development".to_owned(),
+                slot: "a".to_owned(),
+                accepts: vec!["development".to_owned()],
+                last: None,
+            }),
+            wipes: true,
             problems: vec![Problem::new(ProblemCode::Unsupported, "no controller").remedy("plug it in")],
         },
         usb: Usb {

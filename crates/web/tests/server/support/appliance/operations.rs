@@ -7,7 +7,7 @@ use block::store::Store as _;
 use time::OffsetDateTime;
 use web::{
     api::*,
-    appliance::{BackupFile, Configuration, NetworkControl, Report, Result, Stick, Stores},
+    appliance::{Arriving, BackupFile, Configuration, NetworkControl, Report, Result, Stick, Stores, Updates},
 };
 
 use super::Fake;
@@ -238,7 +238,52 @@ impl Configuration for Fake {
             .collect())
     }
 
+    async fn restart_to_wipe(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn factory_reset(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Updates for Fake {
+    /// Takes what comes, or nothing of a file that begins with `no`.
+    async fn install_update(&self, mut bundle: Arriving, allow_older: bool, report: Report<'_>) -> Result<()> {
+        let mut length = 0;
+        while let Some(part) = bundle.recv().await {
+            let part = part?;
+            if length == 0 && part.starts_with(b"no") {
+                return Err(Problem::new(
+                    ProblemCode::Untrusted,
+                    "the signature of the bundle is wrong",
+                ));
+            }
+            length += part.len() as u64;
+            report(length, length, Unit::Bytes);
+        }
+        self.change(|live| {
+            let updates = live.device.updates.as_mut().expect("it can be updated");
+            updates.last = Some(Update {
+                version: format!("{length} bytes, {allow_older}"),
+                channel: "development".to_owned(),
+                phase: UpdatePhase::Ready,
+                time: OffsetDateTime::now_utc(),
+                reason: None,
+            });
+        });
+        Ok(())
+    }
+
+    async fn fetch_update(&self, from: FetchUpdate, _: Report<'_>) -> Result<()> {
+        Err(Problem::new(
+            ProblemCode::Unreachable,
+            format!("{} does not answer", from.url),
+        ))
+    }
+
+    async fn try_update(&self) -> Result<()> {
+        Err(Problem::new(ProblemCode::Conflict, "no update is ready"))
     }
 }

@@ -1,14 +1,8 @@
-//! The network as the kernel tells it: read, not changed. Devices that can join Wi-Fi networks will bring something that can.
+//! The network as the kernel tells it.
 
 use std::{fs, net::IpAddr, path::Path};
 
-use async_trait::async_trait;
-use web::{
-    api::{Interface, InterfaceKind, Join, Problem, ProblemCode, WifiNetwork},
-    appliance::{NetworkControl, Report, Result},
-};
-
-use super::Control;
+use web::api::{Interface, InterfaceKind};
 
 /// Where the kernel tells of interfaces (`Documentation/ABI/testing/sysfs-class-net`).
 const INTERFACES: &str = "/sys/class/net";
@@ -17,28 +11,8 @@ const ETHERNET: &str = "1";
 /// `ARPHRD_LOOPBACK`.
 const LOOPBACK: &str = "772";
 
-fn no_wifi() -> Problem {
-    Problem::new(ProblemCode::Unsupported, "this device has no Wi-Fi that it can control")
-        .remedy("connect it with a network cable, or set up Wi-Fi in its system")
-}
-
-#[async_trait]
-impl NetworkControl for Control {
-    async fn scan(&self, _: Report<'_>) -> Result<Vec<WifiNetwork>> {
-        Err(no_wifi())
-    }
-
-    async fn join(&self, _: Join, _: Report<'_>) -> Result<()> {
-        Err(no_wifi())
-    }
-
-    async fn forget(&self, _: &str) -> Result<()> {
-        Err(no_wifi())
-    }
-}
-
 /// All interfaces but loopback, by name. Reads a few small files of the kernel's.
-pub(super) fn interfaces() -> Vec<Interface> {
+pub(in crate::control) fn interfaces() -> Vec<Interface> {
     let addresses = addresses();
     let entries = fs::read_dir(INTERFACES).into_iter().flatten().flatten();
     let mut all: Vec<Interface> = entries
@@ -101,7 +75,7 @@ fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
 
 /// The addresses at which a phone in the same network can reach this device: those of IPv4 first, of interfaces that are
 /// up. Link-local ones of IPv6 cannot be typed into a browser.
-pub(super) fn reachable(interfaces: &[Interface]) -> Vec<IpAddr> {
+pub(in crate::control) fn reachable(interfaces: &[Interface]) -> Vec<IpAddr> {
     let all = interfaces.iter().filter(|interface| interface.up);
     let mut found: Vec<IpAddr> = all
         .flat_map(|interface| &interface.addresses)
@@ -113,6 +87,18 @@ pub(super) fn reachable(interfaces: &[Interface]) -> Vec<IpAddr> {
         .collect();
     found.sort_by_key(IpAddr::is_ipv6);
     found
+}
+
+/// Whether a cable is plugged in that has brought an address.
+pub(in crate::control) fn is_wired(interfaces: &[Interface]) -> bool {
+    let cables: Vec<Interface> = interfaces
+        .iter()
+        .filter(|interface| interface.kind == InterfaceKind::Ethernet)
+        .cloned()
+        .collect();
+    reachable(&cables)
+        .iter()
+        .any(|address| !matches!(address, IpAddr::V4(v4) if v4.is_link_local()))
 }
 
 #[cfg(test)]
@@ -135,6 +121,8 @@ mod tests {
         ];
         let found: Vec<String> = reachable(&all).iter().map(IpAddr::to_string).collect();
         assert_eq!(found, ["192.0.2.7", "2001:db8::7"]);
+        assert!(is_wired(&all) && !is_wired(&all[1..]));
+        assert!(!is_wired(&[interface(true, &["fe80::1/64", "169.254.3.4/16"])]));
     }
 
     #[test]
