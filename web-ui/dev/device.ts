@@ -61,6 +61,7 @@ export class DevDevice {
   versions: Version[];
   log: LogLine[] = [];
   #task = 1;
+  #asked?: () => void;
   #ticker: ReturnType<typeof setInterval>;
 
   constructor(name: SceneName) {
@@ -80,6 +81,15 @@ export class DevDevice {
 
   get state(): State {
     return this.scene.state;
+  }
+
+  /** Settles when the page has asked who the device is. */
+  asked(): Promise<void> {
+    return new Promise((settle) => (this.#asked = settle));
+  }
+
+  wasAsked(): void {
+    this.#asked?.();
   }
 
   stop(): void {

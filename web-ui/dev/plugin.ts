@@ -112,7 +112,13 @@ async function call(device: DevDevice, request: IncomingMessage, response: Serve
       throw new Refusal(403, { code: 'forbidden', detail: 'the CSRF token is missing' });
     }
     const text = await read(request);
-    const result = handler.run({ device, at: handler.at, body: text ? JSON.parse(text) : {}, query: url.searchParams });
+    if (path === '/hello') device.wasAsked();
+    const result = await handler.run({
+      device,
+      at: handler.at,
+      body: isJson(request) && text ? JSON.parse(text) : { text },
+      query: url.searchParams,
+    });
     if (isFile(result)) {
       response.setHeader('content-disposition', `attachment; filename="${result.file}"`);
       response.setHeader('content-type', 'application/octet-stream');
@@ -124,6 +130,8 @@ async function call(device: DevDevice, request: IncomingMessage, response: Serve
     send(response, error.status, error.problem);
   }
 }
+
+const isJson = (request: IncomingMessage): boolean => request.headers['content-type'] !== 'application/octet-stream';
 
 const isFile = (value: unknown): value is File => typeof value === 'object' && value !== null && 'file' in value;
 

@@ -105,6 +105,9 @@ export const closed: Record<string, Handler> = {
     confirm(body.confirm, device.state.device.name);
     device.scene.claimed = false;
     device.signedIn = false;
+    // Streams end before the answer comes: the page asks who the device is meanwhile.
+    device.say('the device is reset');
+    return device.asked();
   },
 
   'GET /configuration/versions': ({ device }) => device.versions,
@@ -267,6 +270,17 @@ export const closed: Record<string, Handler> = {
     device.emitAll();
   },
 
+  'POST /update/install': ({ device, body, query }) => update(device, String(body.text), query.get('allow_older')),
+  'POST /update/fetch': ({ device, body }) => update(device, String(body.url), String(body.allow_older)),
+  'POST /update/restart': ({ device }) => {
+    const { updates } = device.state.device;
+    if (updates?.last?.phase !== 'ready') return refuse(409, 'conflict', 'no update is ready');
+    Object.assign(updates, { version: updates.last.version, slot: 'b' });
+    updates.last.phase = 'confirmed';
+    device.emitAll();
+    return undefined;
+  },
+
   'POST /tasks/*/cancel': ({ device, at }) => {
     device.cancel(Number(at[0]));
   },
@@ -276,6 +290,26 @@ export const closed: Record<string, Handler> = {
     device.emit({ event: 'task_gone', data: { id } });
   },
 };
+
+/** Bundles whose text says what is wrong with them, or is the version. */
+function update(device: DevDevice, text: string, older: string | null): unknown {
+  return device.start(
+    'install_update',
+    undefined,
+    () => {
+      if (text.includes('forged')) refuse(422, 'untrusted', 'the signature of the bundle is wrong');
+      if (text.includes('old') && older !== 'true') refuse(422, 'older_version', 'the bundle has version 0.2.9');
+      const { updates } = device.state.device;
+      if (updates) {
+        const time = new Date().toISOString();
+        updates.last = { version: '0.4.0', channel: 'release', phase: 'ready', time };
+      }
+      device.emitAll();
+      return { type: 'done' };
+    },
+    { total: 40 << 20 },
+  );
+}
 
 function put(device: DevDevice, lun: number, medium: 'inserted' | 'ejected'): void {
   const slot = device.state.usb.luns[lun] ?? refuse(404, 'not_found', `there is no slot ${lun}`);

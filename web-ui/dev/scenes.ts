@@ -48,6 +48,8 @@ export function unclaimed(): Scene {
         started: ago(3 * 3600),
         clock: { now: ago(0), source: 'network' },
         memory: { total: 512 << 20, available: 391 << 20, daemon: 21 << 20 },
+        updates: { version: '0.3.0', channel: 'release', slot: 'a', accepts: ['release'] },
+        wipes: true,
         problems: [],
       },
       usb: {
@@ -83,6 +85,28 @@ export function unclaimed(): Scene {
       tasks: [],
     },
   };
+}
+
+/** Claimed a moment ago by a phone in the network that the device makes itself. */
+export function inside(): Scene {
+  const scene = unclaimed();
+  scene.claimed = true;
+  const { network } = scene.state;
+  network.wifi = true;
+  network.access_point = { ssid: 'CloudStick-4C11', clients: 1 };
+  network.urls = ['https://cloud-stick.local/', 'https://192.168.213.1/'];
+  network.interfaces = [
+    { name: 'end0', kind: 'ethernet', up: false, addresses: [] },
+    { name: 'wlan0', kind: 'wifi', up: true, addresses: ['192.168.213.1/24'] },
+  ];
+  network.problem = {
+    code: 'wrong_secret',
+    detail: 'the Wi-Fi network "<b>Attic</b>" has another password',
+    remedy: 'type the password that other devices use there',
+    object: '<b>Attic</b>',
+    field: '/password',
+  };
+  return scene;
 }
 
 /** Claimed a moment ago, with Wi-Fi. */
@@ -153,10 +177,12 @@ export function busy(): Scene {
   return scene;
 }
 
-/** Three disks, two of them in trouble, a task under way, a wrong clock. */
+/** Three disks, two of them in trouble, a task under way, a wrong clock; on a machine that cannot be updated as a whole. */
 export function troubled(): Scene {
   const scene = busy();
   const { state } = scene;
+  delete state.device.updates;
+  state.device.wipes = false;
   state.stores.push({
     name: 'ceph',
     type: 'rbd',
@@ -239,5 +265,5 @@ export function hostile(): Scene {
   return scene;
 }
 
-export const scenes = { unclaimed, claimed, busy, troubled, hostile };
+export const scenes = { unclaimed, inside, claimed, busy, troubled, hostile };
 export type SceneName = keyof typeof scenes;

@@ -17,7 +17,7 @@ const screens: [SceneName, string][] = [
   ['troubled', 'disks/music'],
   ['busy', 'stores/azure'],
   ['busy', 'device'],
-  ...topics.map((place): [SceneName, string] => ['busy', `device/${place}`]),
+  ...[...topics, 'update'].map((place): [SceneName, string] => ['busy', `device/${place}`]),
 ];
 
 for (const scheme of ['light', 'dark'] as const) {

@@ -99,8 +99,73 @@ test('the password is changed, one signs out and in', async ({ page, device }) =
 });
 
 test('the factory reset leads to the first screen', async ({ page, device }) => {
-  await device.open('busy', 'device/reset');
+  await device.open('troubled', 'device/reset');
+  await expect(page.getByText('Images on the card itself stay')).toBeHidden();
   await phone.button(page, 'Reset the device').click();
   await phone.confirmByTyping(page, 'living-room', 'Reset the device');
   await phone.expectScreen(page, 'Make it yours');
+});
+
+test('a device that overwrites what it knew is waited for', async ({ page, device }) => {
+  await device.open('busy', 'device/reset');
+  await expect(page.getByText('Images on the card itself stay')).toBeVisible();
+  await phone.button(page, 'Reset the device').click();
+  await phone.confirmByTyping(page, 'living-room', 'Reset the device');
+  await phone.expectScreen(page, 'The device restarts');
+  const asked = (what: 'requestfailed' | 'requestfinished'): Promise<unknown> =>
+    page.waitForEvent(what as 'requestfinished', (request) => request.url().endsWith('/hello'));
+  // It still answers for a moment.
+  await asked('requestfinished');
+  await phone.expectScreen(page, 'The device restarts');
+  await device.happens({ cut: true });
+  await asked('requestfailed');
+  await device.happens({ cut: false });
+  await phone.expectScreen(page, 'Make it yours');
+});
+
+const bundle = (text: string) => ({ name: 'x.swu', mimeType: '', buffer: Buffer.from(text) });
+
+test('an update is installed from a file, tried, and told of', async ({ page, device }) => {
+  await device.open('busy', 'device/update');
+  await expect(page.getByText('Releases')).toBeVisible();
+  await phone.button(page, 'Install the file').click();
+  await expect(page.getByText('Choose the file first.')).toBeVisible();
+  await page.getByLabel('Update file (.swu)').setInputFiles(bundle('0.4.0'));
+  await phone.button(page, 'Install the file').click();
+  await expect(page.getByText('The update is installed.')).toBeVisible();
+  await phone.button(page, 'Restart now').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Restart now' }).click();
+  await expect(page.getByText('It is in force.')).toBeVisible();
+});
+
+test('a forged update is refused in words, an older one unless it is asked for', async ({ page, device }) => {
+  await device.open('busy', 'device/update');
+  await page.getByLabel('Update file (.swu)').setInputFiles(bundle('forged'));
+  await phone.button(page, 'Install the file').click();
+  await expect(page.getByRole('alert')).toContainText('not signed by anybody whom this device trusts');
+  await page.getByLabel('Address').fill('https://example.org/old.swu');
+  await phone.button(page, 'Fetch and install').click();
+  await expect(page.getByRole('alert')).toContainText('older than what is running');
+  await page.getByRole('switch', { name: 'Also an older version' }).click();
+  await phone.button(page, 'Fetch and install').click();
+  await expect(page.getByText('The update is installed.')).toBeVisible();
+});
+
+test('an update under way can be cancelled', async ({ page, device }) => {
+  await device.open('busy', 'device/update');
+  await device.happens({ slow: true });
+  await page.getByLabel('Update file (.swu)').setInputFiles(bundle('0.4.0'));
+  await phone.button(page, 'Install the file').click();
+  await expect(page.getByRole('progressbar')).toBeVisible();
+  await phone.button(page, 'Cancel').click();
+  await expect(page.getByText('It was cancelled.')).toBeVisible();
+});
+
+test('a machine without slots shows nothing of updates', async ({ page, device }) => {
+  await device.open('busy', 'device');
+  await expect(page.getByRole('link', { name: /Another version of the system/ })).toBeVisible();
+  await device.open('troubled', 'device');
+  await page.reload();
+  await expect(page.getByRole('link', { name: 'Factory reset' })).toBeVisible();
+  await expect(page.getByRole('link', { name: /Another version of the system/ })).toBeHidden();
 });

@@ -133,3 +133,19 @@ test('Wi-Fi networks are listed and joined; their names are text', async ({ page
   await phone.button(page, 'Join').click();
   await expect(page.getByText('Joined “Attic”.')).toBeVisible();
 });
+
+test('in the network that the device makes, the page says where it will be, and why joining failed', async ({
+  page,
+  device,
+}) => {
+  await device.open('inside', 'setup/network');
+  await expect(page.getByText('The device makes a network of its own, “CloudStick-4C11”.')).toBeVisible();
+  await expect(page.getByText('The Wi-Fi network has another password.')).toBeVisible();
+  // The name of the network is text.
+  await expect(page.getByText('"<b>Attic</b>" has another password')).toBeVisible();
+  await phone.button(page, 'Look for networks').click();
+  await page.getByRole('radio', { name: /Attic/ }).check();
+  await expect(page.getByRole('note')).toContainText('open https://cloud-stick.local/');
+  await expect(page.getByRole('note')).toContainText('“CloudStick-4C11” is back within a minute');
+  await expect(phone.button(page, 'Skip')).toBeVisible();
+});

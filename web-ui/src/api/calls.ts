@@ -1,5 +1,5 @@
 /** The operations of the API, one function each. */
-import { ask, send } from './client.ts';
+import { ask, send, Upload } from './client.ts';
 import type {
   Applied,
   DiskChange,
@@ -106,6 +106,13 @@ export const network = {
   scan: () => ask<TaskStarted>('POST', '/network/wifi/scan'),
   join: (join: Join) => ask<TaskStarted>('POST', '/network/wifi/join', join),
   forget: (ssid: string) => send('DELETE', `/network/wifi${at(ssid)}`),
+};
+
+export const updates = {
+  install: (bundle: Blob, older: boolean) =>
+    ask<TaskStarted>('POST', `/update/install?allow_older=${older}`, new Upload(bundle)),
+  fetch: (url: string, older: boolean) => ask<TaskStarted>('POST', '/update/fetch', { url, allow_older: older }),
+  restart: () => send('POST', '/update/restart'),
 };
 
 export const tasks = {

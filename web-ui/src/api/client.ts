@@ -47,25 +47,33 @@ export function whenMoved(callback: () => void): void {
   onMoved = callback;
 }
 
+/** A file as the body of a request. */
+export class Upload {
+  constructor(readonly file: Blob) {}
+}
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** Milliseconds after which nothing more is to be expected: the device itself gives up after a minute. */
 const patience = 75_000;
+/** The same while a file is sent: the device takes it as fast as its card does. */
+const patienceForFiles = 3_600_000;
 
 /** Sends a request and gives back the answer, or throws a {@link Failure}. */
 export async function send(method: Method, path: string, body?: unknown): Promise<Response> {
   const headers: Record<string, string> = { accept: 'application/json, application/problem+json' };
   if (method !== 'GET') headers['x-csrf-token'] = csrfToken;
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  const file = body instanceof Upload;
+  if (body !== undefined) headers['content-type'] = file ? 'application/octet-stream' : 'application/json';
   const init: RequestInit = {
     method,
     headers,
     credentials: 'same-origin',
     cache: 'no-store',
     redirect: 'manual',
-    signal: AbortSignal.timeout(patience),
+    signal: AbortSignal.timeout(file ? patienceForFiles : patience),
   };
-  if (body !== undefined) init.body = JSON.stringify(body);
+  if (body !== undefined) init.body = file ? body.file : JSON.stringify(body);
   let response: Response;
   try {
     response = await fetch(base + path, init);

@@ -4,6 +4,16 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The network that the device makes itself. Its key is on the setup stick. */
+        AccessPoint: {
+            /**
+             * Format: int32
+             * @description How many are in it.
+             */
+            clients: number;
+            /** @description Its name. */
+            ssid: string;
+        };
         /** @description A configuration is in force. */
         Applied: {
             /** @description Whether the host saw the stick pulled and plugged in for it. */
@@ -100,8 +110,11 @@ export interface components {
              * @description When the daemon started.
              */
             started: string;
+            updates?: components["schemas"]["Updates"] | null;
             /** @description Version of the software. */
             version: string;
+            /** @description Whether a factory reset restarts the device, which then overwrites everything that was removed. */
+            wipes: boolean;
         };
         /** @description A configured disk and its state. */
         Disk: {
@@ -223,6 +236,13 @@ export interface components {
             data: components["schemas"]["LogLine"];
             /** @enum {string} */
             event: "log";
+        };
+        /** @description A bundle at an address. */
+        FetchUpdate: {
+            /** @description Also an older version than the running one. */
+            allow_older?: boolean;
+            /** @description Where it is: `https`, or `http` on this device itself. */
+            url: string;
         };
         /** @description One field. */
         Field: {
@@ -606,12 +626,13 @@ export interface components {
         };
         /** @description The network as the device sees it. */
         Network: {
+            access_point?: components["schemas"]["AccessPoint"] | null;
             /** @description Interfaces other than loopback. */
             interfaces: components["schemas"]["Interface"][];
             /** @description The name under which phones find it, such as `my-stick.local`. */
             mdns_name?: string | null;
             problem?: components["schemas"]["Problem"] | null;
-            /** @description Wi-Fi networks it remembers, by name. */
+            /** @description Wi-Fi networks it remembers, by name, the best first. */
             remembered: string[];
             /** @description Addresses of the page, best first. */
             urls: string[];
@@ -763,7 +784,7 @@ export interface components {
          * @description The kinds of problems. New ones may come: programs treat those they do not know as [`Internal`](Self::Internal).
          * @enum {string}
          */
-        ProblemCode: "invalid" | "sign_in_needed" | "unclaimed" | "already_claimed" | "wrong_secret" | "too_many" | "forbidden" | "not_found" | "already_exists" | "conflict" | "in_use" | "fenced" | "denied" | "unreachable" | "no_space" | "corrupt" | "read_only" | "unsupported" | "not_confirmed" | "too_large" | "timeout" | "cancelled" | "not_applied" | "internal";
+        ProblemCode: "invalid" | "sign_in_needed" | "unclaimed" | "already_claimed" | "wrong_secret" | "too_many" | "forbidden" | "not_found" | "already_exists" | "conflict" | "in_use" | "fenced" | "denied" | "unreachable" | "no_space" | "corrupt" | "read_only" | "unsupported" | "not_confirmed" | "too_large" | "timeout" | "cancelled" | "not_applied" | "untrusted" | "wrong_board" | "older_version" | "system" | "internal";
         /** @description How far a task is. */
         Progress: {
             /**
@@ -964,7 +985,7 @@ export interface components {
          * @description What tasks do.
          * @enum {string}
          */
-        TaskKind: "probe_store" | "create_image" | "resize_image" | "delete_image" | "take_snapshot" | "restore_snapshot" | "delete_snapshot" | "scan_wifi" | "join_wifi" | "doctor" | "apply";
+        TaskKind: "probe_store" | "create_image" | "resize_image" | "delete_image" | "take_snapshot" | "restore_snapshot" | "delete_snapshot" | "scan_wifi" | "join_wifi" | "doctor" | "apply" | "install_update";
         /** @description What came of a task. */
         TaskResult: {
             /** @enum {string} */
@@ -1047,6 +1068,39 @@ export interface components {
          * @enum {string}
          */
         Unit: "bytes" | "steps";
+        /** @description An update that was installed. */
+        Update: {
+            /** @description Its channel. */
+            channel: string;
+            /** @description How it stands. */
+            phase: components["schemas"]["UpdatePhase"];
+            /** @description Why it fell back, if the device knows. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            time: string;
+            /** @description Its version. */
+            version: string;
+        };
+        /**
+         * @description How an update stands.
+         * @enum {string}
+         */
+        UpdatePhase: "ready" | "trial" | "confirmed" | "fell_back";
+        /** @description The system of a device that can be updated as a whole. */
+        Updates: {
+            /** @description The channels whose bundles it accepts. */
+            accepts: string[];
+            /** @description Where it came from: `release`, `development`. */
+            channel: string;
+            last?: components["schemas"]["Update"] | null;
+            /** @description The slot that it runs from: `a` or `b`. */
+            slot: string;
+            /** @description Version of the running system. */
+            version: string;
+        };
         /** @description The stick. */
         Usb: {
             /** @description The USB device controller, once it is found. */
@@ -1106,7 +1160,7 @@ export interface components {
              * @description Signal in percent.
              */
             signal: number;
-            /** @description Its name. Foreign text: to be shown as text only. */
+            /** @description Its name. Foreign text: to be shown as text only. `hex:` and its bytes where it is no text. */
             ssid: string;
         };
         /**

@@ -77,6 +77,16 @@ export const de: Catalogue = {
       timeout: { what: 'Es dauert zu lange.', remedy: 'Sieh nach, wie es steht, und versuche es später noch einmal.' },
       cancelled: { what: 'Es wurde abgebrochen.' },
       not_applied: { what: 'Die Änderung hat nicht geklappt. Alles ist wie vorher.' },
+      untrusted: {
+        what: 'Dieses Update hat niemand unterschrieben, dem das Gerät vertraut.',
+        remedy: 'Nimm es von dort, woher das System dieses Geräts stammt.',
+      },
+      wrong_board: { what: 'Dieses Update ist für ein anderes Board.', remedy: 'Nimm das für dieses Board.' },
+      older_version: {
+        what: 'Dieses Update ist älter als das, was läuft.',
+        remedy: 'Erlaube eine ältere Version, wenn du das willst.',
+      },
+      system: { what: 'Mit dem Gerät ist etwas geschehen.' },
       internal: {
         what: 'Das Gerät hat einen eigenen Fehler.',
         remedy: 'Sieh ins Protokoll. Kommt es wieder vor, starte das Gerät neu.',
@@ -98,6 +108,7 @@ export const de: Catalogue = {
       join_wifi: 'WLAN wird verbunden',
       doctor: 'Alles wird geprüft',
       apply: 'Einstellungen werden übernommen',
+      install_update: 'Update wird installiert',
     },
     other: 'Läuft',
     steps: (done, total) => `${done} von ${total}`,
@@ -239,6 +250,28 @@ export const de: Catalogue = {
     remembered: 'Gemerkte WLANs',
     forget: 'Vergessen',
     networks: 'WLANs in Reichweite',
+    own: (ssid) => `Das Gerät macht ein eigenes WLAN auf, „${ssid}“.`,
+    leaving: (ssid, url) =>
+      `Während es sich verbindet, verschwindet „${ssid}“ und mit ihm diese Seite. Geh dann mit diesem Telefon in das gewählte WLAN und öffne ${url}. Klappt es nicht, ist „${ssid}“ nach einer Minute wieder da: Geh dorthin zurück, dann sagt diese Seite, woran es lag.`,
+    failures: {
+      wrong_secret: {
+        what: 'Das WLAN hat ein anderes Passwort.',
+        remedy: 'Gib das ein, das dieses Telefon dort benutzt.',
+      },
+      not_found: { what: 'Das WLAN ist nicht in Reichweite.', remedy: 'Bring das Gerät näher an den Router.' },
+      denied: {
+        what: 'Das WLAN lässt das Gerät nicht hinein.',
+        remedy: 'Prüfe das Passwort, und ob der Router neue Geräte zulässt.',
+      },
+      unreachable: {
+        what: 'Das WLAN gibt dem Gerät keine Adresse.',
+        remedy: 'Sieh im Router nach, ob er Adressen vergibt (DHCP).',
+      },
+      timeout: {
+        what: 'Das WLAN antwortet nicht.',
+        remedy: 'Bring das Gerät näher an den Router und versuche es noch einmal.',
+      },
+    },
     may_vanish: 'Das Gerät bekommt vielleicht eine andere Adresse: Dann muss diese Seite neu geöffnet werden.',
   },
   home: {
@@ -515,6 +548,40 @@ export const de: Catalogue = {
         'Diese Einstellungen gelten dann als neue Version. Der TV oder PC sieht vielleicht, wie der Stick gezogen und wieder eingesteckt wird.',
       done: 'Die früheren Einstellungen gelten wieder.',
     },
+    update: {
+      title: 'Update',
+      short: 'Eine andere Version des Systems',
+      running: 'Was läuft',
+      channel: 'Kanal',
+      channels: { release: 'Veröffentlichungen', development: 'Entwicklung' },
+      slot: 'Platz',
+      phases: { ready: 'Bereit', trial: 'In Erprobung', confirmed: 'Läuft gut', fell_back: 'Lief nicht' },
+      phase_about: {
+        ready: 'Es ist installiert. Der nächste Neustart probiert es aus.',
+        trial: 'Es läuft, und das Gerät prüft, ob alles geht.',
+        confirmed: 'Es gilt.',
+        fell_back: 'Die Version davor gilt wieder. Nichts ist verloren.',
+      },
+      last: (version) => `Update auf ${version}`,
+      install: 'Update installieren',
+      about:
+        'Es wird neben das laufende System geschrieben, der Stick läuft weiter. Geht die neue Version nicht, kehrt das Gerät von selbst zurück.',
+      file: 'Update-Datei (.swu)',
+      no_file: 'Wähle zuerst die Datei aus.',
+      from_file: 'Datei installieren',
+      url: 'Adresse',
+      url_hint: 'Das Gerät holt es selbst, über HTTPS.',
+      from_url: 'Holen und installieren',
+      older: 'Auch eine ältere Version',
+      older_hint: 'Einstellungen, die nur die neuere Version kennt, werden dann vielleicht abgelehnt.',
+      installed: 'Das Update ist installiert.',
+      restart: 'Jetzt neu starten',
+      restart_title: 'Gerät neu starten?',
+      restart_about:
+        'Der TV oder PC sieht, wie der Stick gezogen und wieder eingesteckt wird. Es dauert ein, zwei Minuten.',
+      restarting: 'Das Gerät startet neu. Diese Seite geht von selbst weiter.',
+      none: 'Dieses Gerät lässt sich von hier nicht aktualisieren.',
+    },
     password: {
       title: 'Passwort',
       short: 'Ändern, abmelden',
@@ -572,6 +639,15 @@ export const de: Catalogue = {
         'Alle Einstellungen, Schlüssel und das Passwort verschwinden von diesem Gerät. Was in den Speichern liegt, bleibt dort.',
       action: 'Gerät zurücksetzen',
       warning: 'Der Stick hält an, und das Gerät wartet mit einem neuen Code auf einen neuen Besitzer.',
+      overwritten:
+        'Auf seiner Karte werden sie überschrieben. Images auf der Karte selbst bleiben: lösche sie, bevor du das Gerät weggibst.',
+      restarts: 'Es startet neu, das dauert ein bis zwei Minuten.',
+      restarting: 'Das Gerät startet neu',
+      restarting_about:
+        'Es überschreibt, was es von dir wusste. Lass es eingesteckt; die Seite geht von selbst weiter.',
+      restarting_later:
+        'Wenn nicht innerhalb einiger Minuten, öffne sie noch einmal: das Gerät hat dann ein neues Zertifikat, und das Telefon warnt wieder. Sein eigenes WLAN hat einen neuen Schlüssel.',
+      open_again: 'Noch einmal öffnen',
     },
     about: {
       title: 'Über Cloud Stick',

@@ -14,6 +14,7 @@ import type {
   ProblemCode,
   Speed,
   TaskKind,
+  UpdatePhase,
   UsbState,
   Verdict,
 } from '../api/types.ts';
@@ -59,9 +60,37 @@ const problems: Record<ProblemCode, ProblemWords> = {
   timeout: { what: 'It takes too long.', remedy: 'Look at the state, and try again later.' },
   cancelled: { what: 'It was cancelled.' },
   not_applied: { what: 'The change did not work. Everything is as it was before.' },
+  untrusted: {
+    what: 'This update is not signed by anybody whom this device trusts.',
+    remedy: 'Take it from where the system of this device comes from.',
+  },
+  wrong_board: { what: 'This update is for another board.', remedy: 'Take the one for this board.' },
+  older_version: {
+    what: 'This update is older than what is running.',
+    remedy: 'Allow an older version if that is what you want.',
+  },
+  system: { what: 'Something happened to the device.' },
   internal: {
     what: 'The device met a fault of its own.',
     remedy: 'Look at the log. If it happens again, restart the device.',
+  },
+};
+
+/** Why a Wi-Fi network could not be joined. */
+const wifiFailures: Partial<Record<ProblemCode, ProblemWords>> = {
+  wrong_secret: { what: 'The Wi-Fi network has another password.', remedy: 'Type the one that this phone uses there.' },
+  not_found: { what: 'The Wi-Fi network is not in reach.', remedy: 'Bring the device nearer to the router.' },
+  denied: {
+    what: 'The Wi-Fi network does not let the device in.',
+    remedy: 'Check the password, and whether the router lets new devices in.',
+  },
+  unreachable: {
+    what: 'The Wi-Fi network gives the device no address.',
+    remedy: 'Look at the router: does it give addresses (DHCP)?',
+  },
+  timeout: {
+    what: 'The Wi-Fi network does not answer.',
+    remedy: 'Bring the device nearer to the router and try again.',
   },
 };
 
@@ -118,6 +147,7 @@ const taskKinds: Record<TaskKind, string> = {
   join_wifi: 'Joining a Wi-Fi network',
   doctor: 'Checking everything',
   apply: 'Applying the configuration',
+  install_update: 'Installing an update',
 };
 const verdicts: Record<Verdict, string> = { good: 'Good', warning: 'Warning', bad: 'Bad' };
 const interfaces: Record<InterfaceKind, string> = { ethernet: 'Cable', wifi: 'Wi-Fi', other: 'Other' };
@@ -128,6 +158,20 @@ const levels: Record<LogLevel, string> = {
   warn: 'Warnings',
   error: 'Errors',
 };
+const updatePhases: Record<UpdatePhase, string> = {
+  ready: 'Ready',
+  trial: 'Being tried',
+  confirmed: 'Works',
+  fell_back: 'Did not work',
+};
+const updatePhasesAbout: Record<UpdatePhase, string> = {
+  ready: 'It is installed. The next restart tries it.',
+  trial: 'It runs, and the device is checking whether everything works.',
+  confirmed: 'It is in force.',
+  fell_back: 'The version before is in force again. Nothing is lost.',
+};
+/** Channels by their names; others are shown as they are. */
+const updateChannels: Partial<Record<string, string>> = { release: 'Releases', development: 'Development' };
 /** Texts of the device by their English wording. English needs none. */
 const deviceTexts: Partial<Record<string, string>> = {};
 
@@ -310,6 +354,10 @@ export const en = {
     remembered: 'Remembered networks',
     forget: 'Forget',
     networks: 'Networks in reach',
+    own: (ssid: string) => `The device makes a network of its own, “${ssid}”.`,
+    leaving: (ssid: string, url: string) =>
+      `While it joins, “${ssid}” goes and this page with it. Then take this phone into the network that you chose and open ${url}. If it does not work, “${ssid}” is back within a minute: return to it, and this page says why.`,
+    failures: wifiFailures,
     may_vanish: 'The device may get another address: this page then moves to it or has to be opened anew.',
   },
   home: {
@@ -545,6 +593,34 @@ export const en = {
         'These settings come into force as a new version. The TV or PC may see the stick pulled and plugged in again.',
       done: 'The earlier settings are in force.',
     },
+    update: {
+      title: 'Update',
+      short: 'Another version of the system',
+      running: 'What is running',
+      channel: 'Channel',
+      channels: updateChannels,
+      slot: 'Slot',
+      phases: updatePhases,
+      phase_about: updatePhasesAbout,
+      last: (version: string) => `Update to ${version}`,
+      install: 'Install an update',
+      about:
+        'It is written beside the running system, while the stick goes on. If the new version does not work, the device goes back by itself.',
+      file: 'Update file (.swu)',
+      no_file: 'Choose the file first.',
+      from_file: 'Install the file',
+      url: 'Address',
+      url_hint: 'The device fetches it itself, by HTTPS.',
+      from_url: 'Fetch and install',
+      older: 'Also an older version',
+      older_hint: 'Settings that only the newer version knows may then be refused.',
+      installed: 'The update is installed.',
+      restart: 'Restart now',
+      restart_title: 'Restart the device?',
+      restart_about: 'The TV or PC sees the stick pulled and plugged in again. It takes a minute or two.',
+      restarting: 'The device restarts. This page goes on by itself.',
+      none: 'This device cannot be updated from here.',
+    },
     password: {
       title: 'Password',
       short: 'Change it, sign out',
@@ -599,6 +675,14 @@ export const en = {
       about: 'All settings, keys and the password are removed from this device. What is in the stores stays there.',
       action: 'Reset the device',
       warning: 'The stick stops, and the device waits for a new owner with a new claim code.',
+      overwritten:
+        'They are overwritten on its card. Images on the card itself stay: delete them before you give the device away.',
+      restarts: 'It restarts, which takes a minute or two.',
+      restarting: 'The device restarts',
+      restarting_about: 'It overwrites what it knew of you. Leave it plugged in; the page goes on by itself.',
+      restarting_later:
+        'If it does not within a few minutes, open it again: the device has a new certificate then, and the phone warns once more. Its own Wi-Fi has a new key.',
+      open_again: 'Open it again',
     },
     about: {
       title: 'About',

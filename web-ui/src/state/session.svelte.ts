@@ -8,6 +8,8 @@ export type Door =
   | 'unknown'
   /** The device does not answer. */
   | 'unreachable'
+  /** It restarts, after a factory reset. */
+  | 'restarting'
   /** It has no owner. */
   | 'unclaimed'
   /** It has one, who has to sign in. */
@@ -18,11 +20,17 @@ export type Door =
 class SessionState {
   door = $state<Door>('unknown');
   hello = $state<Hello>();
+  /** Whether it was asked to restart, and has not answered yet. */
+  #asked = false;
+  /** Whether a device that restarts has gone yet. */
+  #gone = false;
 
   /** Looks where we stand. Never throws. */
   async look(): Promise<void> {
     try {
       const hello = await access.hello();
+      // What it says before it goes is not to be acted on.
+      if (this.#asked || (this.door === 'restarting' && !this.#gone)) return;
       this.hello = hello;
       if (!hello.claimed) this.door = 'unclaimed';
       else if (!hello.signed_in) this.door = 'closed';
@@ -43,6 +51,25 @@ class SessionState {
     );
   }
 
+  /** Has the device restart. Until it has gone and is back, nothing that it says counts. */
+  async restart(ask: () => Promise<unknown>): Promise<void> {
+    this.#asked = true;
+    try {
+      await ask();
+      this.leave();
+      this.#gone = false;
+      this.door = 'restarting';
+    } finally {
+      this.#asked = false;
+    }
+  }
+
+  /** Looks whether a device that restarts is back. Never throws. */
+  async lookForRestart(): Promise<void> {
+    if (await this.hasMoved()) this.#gone = true;
+    else if (this.#gone) await this.look();
+  }
+
   /** A session began, or has a new token. */
   enter(session: Session): void {
     setCsrfToken(session.csrf_token);
@@ -53,7 +80,7 @@ class SessionState {
   /** The session ended. */
   leave(): void {
     setCsrfToken('');
-    if (this.door === 'open') this.door = 'closed';
+    if (this.door === 'open' && !this.#asked) this.door = 'closed';
   }
 
   async signOut(): Promise<void> {
