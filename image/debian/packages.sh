@@ -5,6 +5,8 @@
 . "$RIG/lib/apt.sh"
 
 DEBIAN_SUITE=trixie
+# The second one is for the firmware of radios.
+DEBIAN_COMPONENTS='main non-free-firmware'
 
 # packages_prepare REFRESH LIST: sets PACKAGES to a folder with `debs`, `list` (name, version, SHA-256 of each), and the trees
 # `root`, `kernel` and `uboot`. LIST is a file like that `list`, of an image whose packages are to be had again.

@@ -12,6 +12,7 @@ uboot_file() {
 uboot_environment() {
     sed -e 's/#.*//' -e '/^ *$/d' \
         -e "s|@BOARD@|$BOARD|; s|@DTB@|$BOARD_DTB|; s|@CONSOLE@|$BOARD_CONSOLE|; s|@SIGNATURE@|$CARD_SIGNATURE|" \
+        -e "s|@STATE_1@|$(printf %x "$BOOT_STATE_1")|g; s|@STATE_2@|$(printf %x "$BOOT_STATE_2")|g" \
         "$IMAGE/uboot-environment" >"$WORK/uboot.env.txt"
     mkenvimage -s 0x10000 -o "$1" "$WORK/uboot.env.txt"
 }

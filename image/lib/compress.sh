@@ -1,11 +1,23 @@
 # shellcheck shell=bash
 # What is handed out: the image compressed, its block map, and checksums.
 
+# The size in MiB that it is to stay under.
+IMAGE_SIZE_LIMIT=24
+
 # compress_image IMAGE FILE.img.zst
 compress_image() {
-    zstd -q -f -T1 -12 "$1" -o "$2"
+    zstd -q -f -T1 -19 "$1" -o "$2"
     block_map "$1" >"${2%.img.zst}.bmap"
     (cd "${2%/*}" && sha256sum "${2##*/}") >"$2.sha256"
+}
+
+# image_size FILE.img.zst: says how large it is, and fails if that is too much.
+image_size() {
+    local size
+    size=$(stat -c %s "$1")
+    say "$1: $(awk -v bytes="$size" 'BEGIN { printf "%.2f", bytes / 1048576 }') MiB (to stay under $IMAGE_SIZE_LIMIT)"
+    ((size < IMAGE_SIZE_LIMIT * 1048576)) || die "$1 is larger than $IMAGE_SIZE_LIMIT MiB" \
+        'What the card holds: image/debian/packages, image/modules, the program (scripts/cross-build --report).'
 }
 
 # block_map IMAGE: bmap 2.0 (of bmap-tools), by which a flasher writes only what matters: the head of the FAT partition and

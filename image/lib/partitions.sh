@@ -4,7 +4,7 @@
 # shellcheck source=../layout.sh
 . "$IMAGE/layout.sh"
 
-# slot_make FILE ROOT-FILE-SYSTEM INITRAMFS: what is in a slot, the same for all boards. FAT, because U-Boot reads it, and
+# slot_make FILE ROOT-FILE-SYSTEM INITRAMFS: what is in a slot, the same for all boards; `release` says which version it is. FAT, because U-Boot reads it, and
 # because it is made alike on every machine; nobody ever writes to it where it lies.
 slot_make() {
     local board folder=$WORK/slot
@@ -13,6 +13,7 @@ slot_make() {
     cp "$PACKAGES"/kernel/boot/vmlinuz-* "$folder/vmlinuz"
     cp "$2" "$folder/root.squashfs"
     cp "$3" "$folder/initramfs"
+    printf 'version=%s\nchannel=%s\nbuilt=%s\n' "$IMAGE_VERSION" "$UPDATE_CHANNEL" "$BUILD_TIME" >"$folder/release"
     for board in $(boards); do
         (
             board_load "$board"
@@ -68,10 +69,16 @@ start=$DATA_START, size=$DATA_SIZE, type=$TYPE_DATA_NEW
 TABLE
 }
 
+# slot_keep FILE SLOT: a slot for scripts/build-update, up to its last byte that is used.
+slot_keep() {
+    cp --sparse=always "$2" "$1"
+    truncate -s "$(used_bytes "$2")" "$1"
+}
+
 # place FILE IMAGE SECTOR
 place() { dd if="$1" of="$2" bs=512 seek="$3" conv=notrunc,sparse status=none; }
 
-# used_bytes FILE: up to its last byte that is not zero, in whole MiB.
+# used_bytes FILE: up to its last byte that is not zero, less whole MiB at its end.
 used_bytes() {
     python3 - "$1" <<'PYTHON'
 import os, sys
@@ -79,10 +86,11 @@ step = 1 << 20
 with open(sys.argv[1], "rb") as file:
     end = os.path.getsize(file.name)
     while end > 0:
-        file.seek(end - step)
-        if any(file.read(step)):
+        start = max(end - step, 0)
+        file.seek(start)
+        if any(file.read(end - start)):
             break
-        end -= step
+        end = start
 print(end)
 PYTHON
 }

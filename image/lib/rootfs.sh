@@ -2,6 +2,9 @@
 # The root file system: a squashfs of the chosen programs, their libraries, the overlay, modules, and what tells boards apart.
 # The same for all boards.
 
+# shellcheck source=../update/keys.sh
+. "$IMAGE/update/keys.sh"
+
 # rootfs_make FILE PROGRAM: PROGRAM is gadget-manager.
 rootfs_make() {
     local root=$WORK/root
@@ -11,6 +14,7 @@ rootfs_make() {
     rootfs_programs "$root"
     install -m 755 "$2" "$root/usr/bin/gadget-manager"
     rootfs_libraries "$root"
+    rootfs_rules "$root"
     kernel_install "$root"
     cp -a "$REPOSITORY/rootfs-overlay/." "$root/"
     rootfs_facts "$root" "Debian's packages"
@@ -23,7 +27,7 @@ rootfs_make() {
 }
 
 rootfs_folders() {
-    mkdir -p "$1"/{data,dev,proc,root,run,sys,tmp,var} "$1/usr"/{bin,sbin,lib}
+    mkdir -p "$1"/{data,dev,proc,root,run,settings,sys,tmp,var} "$1/usr"/{bin,sbin,lib}
     ln -s usr/bin usr/sbin usr/lib "$1"
     rootfs_var "$1"
 }
@@ -31,7 +35,7 @@ rootfs_folders() {
 # rootfs_var ROOT: nothing there is of the root file system, which cannot be written.
 rootfs_var() {
     mkdir -p "$1/var"
-    ln -s ../data/lib "$1/var/lib"
+    ln -s ../settings/lib "$1/var/lib"
     ln -s ../run/log "$1/var/log"
     ln -s ../run "$1/var/run"
     ln -s ../tmp "$1/var/tmp"
@@ -45,12 +49,19 @@ rootfs_programs() {
     done
 }
 
+# rootfs_rules ROOT: each country's rules for radio, under the name that the kernel looks for. Of the two signatures that Debian
+# brings, the kernel.org one is known to every kernel.
+rootfs_rules() {
+    local file
+    for file in regulatory.db regulatory.db.p7s; do mv "$1/usr/lib/firmware/$file-upstream" "$1/usr/lib/firmware/$file"; done
+}
+
 # rootfs_libraries ROOT: all that is asked for, directly or not.
 rootfs_libraries() {
     local more=yes file library
     while [[ $more = yes ]]; do
         more=no
-        for library in $(find "$1/usr" -type f -exec readelf -dW {} + 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u); do
+        for library in $(find "$1/usr" -path "*/firmware" -prune -o -type f -exec readelf -dW {} + 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u); do
             [[ ! -e $1/usr/lib/$library ]] || continue
             file=$(find "$PACKAGES/root/usr/lib" -name "$library" -print -quit)
             [[ -n $file ]] || die "the library $library is in no package of $IMAGE/debian/packages" 'Add the package that brings it.'
@@ -64,8 +75,10 @@ rootfs_libraries() {
 rootfs_facts() {
     local here=$1/usr/lib/cloud-stick board
     echo "$BUILD_TIME" >"$here/built"
+    cp "$IMAGE/layout.sh" "$here/layout.sh"
     mkdir -p "$here/boards"
     for board in $(boards); do cp "$REPOSITORY/board/$board/board.conf" "$here/boards/$board"; done
+    keys_install "$1" "$UPDATE_CHANNEL" "$UPDATE_KEY"
     cat >"$1/etc/os-release" <<OS
 NAME="Cloud Stick"
 ID=cloud-stick

@@ -4,7 +4,7 @@
 
 set_clock() {
     floor=$(cat /usr/lib/cloud-stick/built)
-    last=$(stat -c %Y /data/lib/cloud-stick/clock 2>/dev/null || echo 0)
+    last=$(stat -c %Y /var/lib/cloud-stick/clock 2>/dev/null || echo 0)
     [ "$last" -le "$floor" ] || floor=$last
     now=$(date +%s)
     [ "$now" -ge "$floor" ] || { date -u -s "@$floor" >/dev/null && note "the clock was at $now; set to $floor"; }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The data partition: configuration, identity, the end of the log, images in files. ext4 with a journal.
+# The data partition: images in files. ext4 with a journal.
 #
 # The type of its entry in the partition table says whether it was made: 0xda is "to be made" (a new card; what lies there is of
 # the card's life before), 0x83 is Linux. One byte, so that a power cut leaves the one or the other: what was begun is begun
@@ -8,13 +8,11 @@
 DATA_TYPE_OFFSET=498 # the fourth entry's type: 446 + 3 * 16 + 4
 
 mount_data() {
-    mkdir -p /data
     case $(data_type) in
     da) make_data || without_data ;;
     *) repair_data && grow_data || replace_data || without_data ;;
     esac
-    mkdir -p /data/lib/cloud-stick /data/disks /data/log
-    if [ -e /run/cloud-stick/data-event ]; then event "$(cat /run/cloud-stick/data-event)"; fi
+    mkdir -p /data/disks
 }
 
 data_type() { dd if="$CARD" bs=1 skip=$DATA_TYPE_OFFSET count=1 2>/dev/null | od -An -tx1 | tr -d ' '; }
@@ -26,28 +24,16 @@ mark_data() {
     printf "\\$1" | dd of="$CARD" bs=1 seek=$DATA_TYPE_OFFSET conv=notrunc,fsync 2>/dev/null
 }
 
-attach_data() { mount -t ext4 -o noatime,nosuid,nodev,errors=remount-ro "$CARD_DATA" /data; }
-
 make_data() {
     note "making the data partition"
     # With its folder: the shell has a smaller mke2fs of its own, which it prefers.
     /usr/sbin/mke2fs -q -F -t ext4 -b 4096 -m 0 -L cloud-stick -E nodiscard "$CARD_DATA" &&
-        attach_data && mark_data 203 && note "the data partition is made: $(data_size) MiB"
+        attach_ext4 "$CARD_DATA" /data && mark_data 203 && note "the data partition is made: $(data_size) MiB"
 }
 
 data_size() { df -m /data | awk 'NR == 2 { print $2 }'; }
 
-# repair_data: e2fsck's first try changes only what is safe; the second all that it can. Codes below 4: usable.
-repair_data() {
-    e2fsck -p "$CARD_DATA" >/run/log/e2fsck 2>&1
-    [ $? -lt 4 ] && attach_data && return
-    e2fsck -f -y "$CARD_DATA" >>/run/log/e2fsck 2>&1
-    if [ $? -lt 4 ] && attach_data; then
-        echo 'the data partition was damaged and could be repaired; files may be missing' >/run/cloud-stick/data-event
-        return
-    fi
-    return 1
-}
+repair_data() { repair_ext4 "$CARD_DATA" /data 'the data partition was'; }
 
 # grow_data: a card's content that was copied to a larger one. The initramfs has enlarged the partition; while mounted, the
 # kernel enlarges the file system in steps that survive a power cut.
@@ -56,16 +42,16 @@ grow_data() {
 }
 
 replace_data() {
-    echo 'the data partition was beyond repair and was made anew; configuration and local images are lost' \
-        >/run/cloud-stick/data-event
-    umount /data 2>/dev/null
+    event "the data partition was beyond repair and was made anew: $(with_settings) on the card are lost"
     mark_data 332
     make_data
 }
 
-# The stick works, and forgets everything.
+# What is there: on a card of the time before the settings had a place of their own, they as well.
+with_settings() { if settings_have_place; then echo images; else echo 'images, configuration and owner'; fi; }
+
+# The stick works, without what is on the card.
 without_data() {
-    echo 'the data partition cannot be used: nothing is kept. Is the card write-protected or worn out?' \
-        >/run/cloud-stick/data-event
+    event "the data partition cannot be used: $(with_settings) on the card are not there. Is the card write-protected or worn out?"
     mount -t tmpfs -o mode=755,nosuid,nodev,size=32m tmpfs /data
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Who this device is: a name of the board's own, and a random id, made once and kept on the data partition.
+# Who this device is: a name of the board's own, and a random id, made once and kept with the settings.
 
 # name_machine: four digits from the serial number that U-Boot takes from the SoC's fuses; the same after each flashing.
 name_machine() {
