@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# The board's button, here a key that the kernel is told of: a press lets the phone claim the device without its code, once;
-# held, it shows the way to the page in place of the disk, and a host that finds it is no owner.
+# The board's button, here a key that the kernel is told of: a press lets the phone claim the device without its code, once, and later takes
+# the medium out and puts it in; held, it shows the way to the page in place of the disk, and a host that finds it is no owner; held
+# very long, it resets the device.
 
 free_port PAGE_PORT
 VM_PORTS=$PAGE_PORT vm_start
@@ -14,6 +15,7 @@ $(toml_page)
 device = "AT Translated Set 2 keyboard"
 key = 116
 hold_seconds = 1
+reset_seconds = 8
 TOML
 stick mkdir -p /data/disks
 stick truncate -s 48M /data/disks/films
@@ -48,6 +50,13 @@ tv_wait_no_medium 1
 expect "the page knows its disk" test "$(phone GET /state | field usb luns 0 medium)" = inserted
 expect_equal "still the same plugged-in stick" "$plugged" "$(tv_stick_number)"
 expect_equal "which was never disturbed" "" "$(tv_disturbances)"
+
+step "a press takes the medium out, another one puts it in"
+key 1 0
+tv_wait_no_medium 0
+key 1 0
+tv_wait_disk 0 >/dev/null
+expect_equal "still the same plugged-in stick" "$plugged" "$(tv_stick_number)"
 
 step "held, the button shows the way to the page, but no code"
 key 1
@@ -93,4 +102,14 @@ expect_match "the code is on it" "$(tv cat "/mnt/tv/READ ME.txt")" "$(gadget_man
 tv_unmount
 tv_wait_size 0 $((48 << 20))
 phone_refused unclaimed GET /state >/dev/null
+
+step "held very long, it resets the device"
+phone_claims "\"code\": \"$(gadget_manager claim-code)\""
+key 1
+wait_until 60 "the reset" logged 'the button has reset the device'
+key 0
+phone_refused unclaimed GET /state >/dev/null
+expect "there is a configuration" stick test -s "$CONFIG"
+expect_not "the disk is in it" stick grep -q films "$CONFIG"
+expect "the image is where it was" stick test -s /data/disks/films
 expect "the daemon ends well" stick_stop

@@ -79,24 +79,6 @@ expect_match "doctor names it" "$(stick gadget-manager --config "$CONFIG" doctor
 stick sh -c 'mv /tmp/hidden/* /lib/modules/*/kernel/drivers/block/'
 stick modprobe ublk_drv
 
-step "the store is full: what the TV wrote is lost, and everybody is told"
-stick sh -c 'mkdir /data/small && mount -t tmpfs -o size=4m none /data/small'
-{ toml_files && toml_disks small films && printf '\n[[store]]\nname = "small"\ntype = "file"\nfolder = "/data/small"\n' && toml_luns films; } |
-    stick_config
-gadget_manager disk create small/films --size 32MiB
-stick_start
-disk=$(tv_wait_disk 0)
-tv dd if=/dev/urandom of="$disk" bs=64k count=192 oflag=direct || say "   the TV was told at once"
-tv eject "$disk"
-tv_wait_no_medium 0
-lost() { stick grep -q 'did not reach the store' /run/cloud-stick/status.json; }
-wait_until 60 "the status to say that something is lost" lost
-expect_not "the daemon's end says so too" stick_stop
-expect_match "with the remedy" "$(tail -n 5 "$VM/share/daemon.log")" 'films.*let the host check its file system'
-stick umount /data/small
-configuration '[[gadget.lun]]
-disk = "films"'
-
 step "and afterwards it works"
 stick_start
 tv_wait_disk 0

@@ -14,10 +14,7 @@ size=$((286 << 20))
 tv_wait_size 0 $size
 disk=$(tv_disk 0)
 expect_match "the file system" "$(tv_partition "$disk")" 'LABEL="FILMS".*TYPE="vfat"'
-vm_put "$FILM" /tmp/film.mpg
-tv_mount "${disk}1"
-tv cp /tmp/film.mpg /mnt/tv/
-tv_unmount
+tv_copy_film "${disk}1"
 
 step "the page that is open sees that the TV takes the disk out, and puts it in again"
 browser_begin watch
@@ -31,6 +28,4 @@ tv_wait_no_medium 0
 expect "the daemon ends well" stick_stop
 
 step "the film is in the blob, for another client"
-blob_download films "$WORK/films.img"
-mcopy -n -i "$WORK/films.img@@1M" ::/film.mpg "$WORK/film.mpg"
-expect "the film as it was" cmp "$FILM" "$WORK/film.mpg"
+expect_film_in_blob films

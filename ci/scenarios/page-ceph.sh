@@ -15,10 +15,7 @@ step "the TV has it, formatted, and copies a film to it"
 tv_wait_size 0 $((286 << 20))
 disk=$(tv_disk 0)
 expect_match "the file system" "$(tv_partition "$disk")" 'LABEL="Long films".*TYPE="exfat"'
-vm_put "$FILM" /tmp/film.mpg
-tv mount -t exfat -o iocharset=utf8 "${disk}1" /mnt/tv
-tv cp /tmp/film.mpg /mnt/tv/
-tv_unmount
+tv_copy_film "${disk}1" -t exfat -o iocharset=utf8
 expect "a clean file system" tv fsck.exfat -n "${disk}1"
 tv eject "$disk"
 tv_wait_no_medium 0

@@ -12,10 +12,7 @@ tv_wait_size 0 $((191 << 20))
 disk=$(tv_disk 0)
 expect_equal "nothing is on it" "" "$(tv wipefs -n "$disk")"
 tv_format "$disk" OWN
-vm_put "$FILM" /tmp/film.mpg
-tv_mount "$disk"
-tv cp /tmp/film.mpg /mnt/tv/
-tv_unmount
+tv_copy_film "$disk"
 tv_forget
 expect "a clean file system" tv fsck.vfat -n "$disk"
 tv eject "$disk"

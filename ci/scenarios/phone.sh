@@ -35,15 +35,10 @@ step "the TV has a formatted stick, and copies a film to it"
 tv_wait_size 0 268435456
 disk=$(tv_disk 0)
 expect_match "the file system" "$(tv_partition "$disk")" 'LABEL="FILMS".*TYPE="vfat"'
-vm_put "$FILM" /tmp/film.mpg
-tv_mount "${disk}1"
-tv cp /tmp/film.mpg /mnt/tv/
-tv_unmount
+tv_copy_film "${disk}1"
 tv eject "$disk"
 tv_wait_no_medium 0
 expect "the daemon ends well" stick_stop
 
 step "the film is in the blob, for another client"
-blob_download films "$WORK/films.img"
-mcopy -n -i "$WORK/films.img@@1M" ::/film.mpg "$WORK/film.mpg"
-expect "the film as it was" cmp "$FILM" "$WORK/film.mpg"
+expect_film_in_blob films

@@ -35,9 +35,9 @@ expect "the image holds it" cmp -n $((24 << 20)) "$WORK/data" "$WORK/before"
 
 step "somebody else takes the image"
 owner=$(ceph_run rbd lock ls films --format json)
-locker=$(jq -r '.[0].locker' <<<"$owner")
-cookie=$(jq -r '.[0].id' <<<"$owner")
-ceph_run ceph osd blocklist add "$(jq -r '.[0].address' <<<"$owner")"
+locker=$(field 0 locker <<<"$owner")
+cookie=$(field 0 id <<<"$owner")
+ceph_run ceph osd blocklist add "$(field 0 address <<<"$owner")"
 ceph_run rbd lock rm films "$cookie" "$locker"
 fenced() { stick grep -q 'fenced' /share/daemon.log; }
 wait_until 60 "the stick to notice that it is fenced" fenced

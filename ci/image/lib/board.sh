@@ -11,6 +11,7 @@
 
 # How long anything on the board may take: generous, the machine may be busy.
 BOARD_PATIENCE=${BOARD_PATIENCE:-300}
+BOARD_PREFIX=()
 
 # card_new BOARD: sets CARD to a fresh card, of 1 GiB (QEMU wants powers of two), for a board of this name.
 card_new() {
@@ -32,7 +33,7 @@ card_options() {
 }
 
 # board_start: switches it on; returns at once. Sets VM_PID (wait_until tells of its end). BOARD_CLOCK is when it
-# believes to be, if not now. BOARD_FORWARD=PORT-:80 gives its page a port here.
+# believes to be, if not now. BOARD_FORWARD=PORT-:80 gives its page a port here; BOARD_PREFIX: words before the machine's command.
 board_start() {
     local network=user pipe
     VM=$WORK/board
@@ -46,7 +47,7 @@ board_start() {
     cat <&"$BOARD_OUT" >>"$VM/console.log" &
     BOARD_READER=$!
     VM_BEGIN=$EPOCHREALTIME
-    setpriv --pdeathsig KILL -- qemu-system-arm -machine "$BOARD_MACHINE" -nodefaults -no-reboot -display none \
+    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- qemu-system-arm -machine "$BOARD_MACHINE" -nodefaults -no-reboot -display none \
         -drive "file=$CARD,if=sd,format=raw" -nic "$network" -rtc "base=${BOARD_CLOCK:-utc}" \
         -chardev "pipe,id=console,path=$VM/console" -serial chardev:console \
         </dev/null >"$VM/qemu.log" 2>&1 &

@@ -10,6 +10,8 @@ IMAGES=$TARGET/image
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/image-test.XXXXXX")
 VM=$WORK/board
 mkdir -p "$VM"
+# Commands that a test wants to be run however it ends.
+AT_END=()
 trap 'say "error: failed: $BASH_COMMAND" && scenario_line' ERR
 trap leave EXIT
 trap 'exit 143' TERM
@@ -23,6 +25,7 @@ leave() {
     [[ $code -eq 0 ]] || ! console_has 'started after' || (BOARD_PATIENCE=60 board_script 'logread | grep -v kernel: | tail -n 60') >"$IMAGE_TEST_LOGS/board.log" 2>&1
     board_kill
     servers_stop
+    for word in "${AT_END[@]}"; do "$word"; done
     for log in consoles.log board/timeline board/qemu.log azurite.log; do cp "$WORK/$log" "$IMAGE_TEST_LOGS/" 2>/dev/null; done
     rm -rf "$WORK"
     exit "$code"

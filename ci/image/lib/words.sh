@@ -28,6 +28,12 @@ card_configure() {
 # host_ready: the board's shell, which is the host's too, knows the words of host.sh.
 host_ready() { board_script 'mkdir -p /tmp/c && mount -t vfat -o ro /dev/mmcblk0p1 /tmp/c && . /tmp/c/host.sh; umount /tmp/c'; }
 
+# expect_own_tree: the kernel has this board's device tree, not that of the board whose U-Boot it starts with.
+expect_own_tree() {
+    MTOOLS_SKIP_CHECK=1 mcopy -n -o -i "$CARD@@$((SLOT_A_START * 512))" "::$BOARD_DTB" "$WORK/dtb"
+    expect_equal 'its own device tree' "$(fdtget "$WORK/dtb" / model)" "$(board_script 'tr -d "\0" </proc/device-tree/model; echo')"
+}
+
 # flushed LUN: the last block of which the host told that it is flushed; -1 if there is none.
 flushed() { sed -nE "s/.*flushed $1 ([0-9]+).*/\1/p" "$WORK/consoles.log" "$VM/console.log" 2>/dev/null | tail -n 1 | grep . || echo -1; }
 

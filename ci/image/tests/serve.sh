@@ -5,7 +5,7 @@
 
 CUTS=${CUTS:-3}
 # Moments of the first start after which the plug may be pulled, and up to a second and a half later.
-MOMENTS=('Starting kernel' 'the data partition grows' 'making the data partition' 'the data partition is made'
+MOMENTS=('Starting kernel' 'the data partition grows' 'making the data partition' 'the data partition is made' 'making the settings' 'the settings are made'
     'configuration was taken' 'started after')
 # Enough of both disks that no test gets to their end.
 LAST=400
@@ -27,6 +27,7 @@ step 'the start after it'
 board_start
 board_up
 host_ready
+expect_own_tree
 expect_not 'the configuration has left the card' card_has gadget-manager.toml
 expect_not 'so have the secrets' card_has secrets.toml
 expect_not 'nothing is wrong with it' card_has gadget-manager.error.txt
@@ -43,7 +44,7 @@ done
 expect 'the LED is on' board_script "until grep -qs '\\[none\\]' '/sys/class/leds/$BOARD_LED/trigger'; do sleep 1; done"
 figures
 # Who the board is: to the network, to itself, to the store.
-IDENTITY='cat /etc/machine-id /etc/hostname /data/lib/cloud-stick/owner-id | tr "\n" " "'
+IDENTITY='cat /etc/machine-id /etc/hostname /var/lib/cloud-stick/owner-id | tr "\n" " "'
 identity=$(board_script "$IDENTITY")
 
 for ((cut = 2; cut <= CUTS; cut++)); do
@@ -60,7 +61,7 @@ for ((cut = 2; cut <= CUTS; cut++)); do
     board_up
     host_ready
     expect_equal 'the board is who it was' "$identity" "$(board_script "$IDENTITY")"
-    expect 'nothing happened to the data partition' board_script '! grep "data partition" /data/lib/cloud-stick/events'
+    expect 'nothing happened to the data partition and the settings' board_script '! grep -E "data partition|the settings" /var/lib/cloud-stick/events'
     for other in 0 1; do
         board_script "wait_disk $other"
         expect "LUN $other: what was flushed is there, up to block $(flushed $other)" board_script "check_blocks $other 0 $(flushed $other)"

@@ -9,6 +9,7 @@ card_configure
 board_start
 board_up
 host_ready
+expect_own_tree
 expect 'the configuration is taken' console_has 'a configuration was taken from the card'
 expect 'it has an address' board_script 'until [ -e /run/network-up ]; do sleep 1; done'
 board_script 'wait_disk 0'

@@ -64,7 +64,9 @@ TOML
         "BINDGEN_EXTRA_CLANG_ARGS_${CROSS_TRIPLE//-/_}=--target=arm-linux-gnueabihf"
         # For the kernel's and U-Boot's make.
         CROSS_COMPILE=arm-linux-gnueabihf-
-        "SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$REPOSITORY" log -1 --format=%ct 2>/dev/null || echo 0)}"
+        # Nothing in a program may depend on when it was built; one that changed with each commit would have all C code
+        # compiled anew.
+        SOURCE_DATE_EPOCH=315532800
     )
 }
 
@@ -82,6 +84,20 @@ rust_flags() {
 inside() {
     as_root env -i "${CROSS_ENVIRONMENT[@]}" /usr/bin/unshare --mount --propagation private -- \
         "$CROSS/enter" "$FOLDER" "$(id -u):$(id -g)" "$REPOSITORY" "$CROSS_TARGET" "$VENDOR" "$CROSS_RUST" "$@"
+}
+
+# program_build PROFILE: gadget-manager. In a release its own code is made small, as Cargo.toml has it for other crates that no block
+# of a disk goes through. The level of the program itself is the one with which all crates together are optimised in the end,
+# those that are to be fast among them. Cargo.toml cannot tell the two apart, being of one package; and a package with a level
+# of its own is not stripped unless that is said too.
+program_build() {
+    local words=(--locked --profile "$1" --package gadget-manager --bin gadget-manager --no-default-features)
+    if [[ $1 = release ]]; then
+        inside cargo rustc "${words[@]}" --config 'profile.release.package.gadget-manager.opt-level="s"' \
+            -- -C opt-level=3 -C strip=symbols
+    else
+        inside cargo build "${words[@]}"
+    fi
 }
 
 # inside_path FILE: where a file below the target folder is there.

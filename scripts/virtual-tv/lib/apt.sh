@@ -26,7 +26,7 @@ apt_setup() {
     : >"$APT_FOLDER/status"
     local suite
     for suite in "${GUEST_SUITES[@]}"; do
-        echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite main"
+        echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite ${DEBIAN_COMPONENTS:-main}"
     done >"$APT_FOLDER/sources.list"
     cat >"$APT_FOLDER/host.conf" <<CONF
 Dir::State::Lists "$APT_FOLDER/lists";

@@ -26,6 +26,7 @@ stick_with_blob() {
     azurite_secrets cloud | stick_secrets
 }
 # stick_with_rbd SETTING IMAGE...: Ceph images of ceph_start's cluster, and the key; SETTING is a line for the store, or empty.
+# With DISK_SETTING, that line is for each disk.
 stick_with_rbd() {
     { toml_rbd "$@" && shift && toml_luns "$@"; } | stick_config
     printf '[store.ceph]\nkey = "%s"\n' "$(ceph_key "$(ceph_fact user)")" | stick_secrets
@@ -73,7 +74,10 @@ TOML
 toml_disks() {
     local image store=$1
     shift
-    for image in "$@"; do printf '\n[[disk]]\nname = "%s"\nstore = "%s"\nimage = "%s"\n' "$image" "$store" "$image"; done
+    for image in "$@"; do
+        printf '\n[[disk]]\nname = "%s"\nstore = "%s"\nimage = "%s"\n' "$image" "$store" "$image"
+        [[ -z ${DISK_SETTING:-} ]] || echo "$DISK_SETTING"
+    done
 }
 
 # toml_luns DISK...: prints the gadget with a removable LUN for each disk.

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The words of a scenario for files: a tree of them, on the TV, on this machine and in FAT images.
+# The words of a scenario for what is written and must be there later: a film, a tree of files (on the TV, on this machine, in FAT
+# images), bytes below any file system.
 
 # make_tree FOLDER: a real film and a tree of small files with the names that people give them, and in
 # $FOLDER.sha256 what is in them.
@@ -67,4 +68,35 @@ tv_expect_tree() {
     tv_mount "$1"
     expect "every file as it was" tv_check_tree
     tv_unmount
+}
+
+# tv_copy_film PARTITION [OPTION...]: the TV copies the film to a formatted disk, mounted as tv_mount does or with these options.
+tv_copy_film() {
+    vm_put "$FILM" /tmp/film.mpg
+    if [[ $# -gt 1 ]]; then tv mount "${@:2}" "$1" /mnt/tv; else tv_mount "$1"; fi
+    tv cp /tmp/film.mpg /mnt/tv/
+    tv_unmount
+}
+
+# expect_film_in_blob BLOB: another client finds it in the first partition, a FAT, of a page blob.
+expect_film_in_blob() {
+    blob_download "$1" "$WORK/blob.img"
+    mcopy -n -i "$WORK/blob.img@@1M" ::/film.mpg "$WORK/film.mpg"
+    expect "the film as it was" cmp "$FILM" "$WORK/film.mpg"
+}
+
+# give_bytes: 4 MiB in $WORK/bytes, and the same in the guest. stick_write_bytes MIB: writes them there, to the first of the stick's
+# disks, below the TV: that would only learn of an error when it ejects the stick. expect_bytes_in FILE MIB...: they are there.
+give_bytes() {
+    head -c 4M /dev/urandom >"$WORK/bytes"
+    vm_put "$WORK/bytes" /tmp/bytes
+}
+stick_write_bytes() {
+    stick dd if=/tmp/bytes of=/dev/ublkb0 bs=1M oflag=direct,seek_bytes seek="$(($1 << 20))" conv=notrunc 2>/dev/null
+}
+expect_bytes_in() {
+    local mib
+    for mib in "${@:2}"; do
+        expect "the bytes at $mib MiB" cmp -n $((4 << 20)) -i 0:$((mib << 20)) "$WORK/bytes" "$1"
+    done
 }

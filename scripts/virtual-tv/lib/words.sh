@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The words of a scenario: the stick (device side), the TV (host side) and expectations. Servers: servers.sh; what the
 # stick's configuration says: configuration.sh. Files and what must become of them: trees.sh. A phone in the same network: phone.sh, with
-# the page in a browser: browser.sh.
+# the page in a browser: browser.sh; in the air: air.sh.
 
 # shellcheck source=vm.sh
 . "$RIG/lib/vm.sh"
@@ -15,6 +15,8 @@
 . "$RIG/lib/phone.sh"
 # shellcheck source=browser.sh
 . "$RIG/lib/browser.sh"
+# shellcheck source=air.sh
+. "$RIG/lib/air.sh"
 
 # step WHAT: a heading in the scenario's output and in its timeline.
 step() {
