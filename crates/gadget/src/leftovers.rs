@@ -14,7 +14,7 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use crate::{Environment, GadgetError};
+use crate::{Environment, GadgetError, attribute, pause};
 
 /// What the names of our gadgets in configfs begin with. Others are never touched.
 pub const NAME_PREFIX: &str = "cloud-stick-";
@@ -38,6 +38,7 @@ pub async fn clean_leftovers(spared: &[&str]) -> Result<Vec<String>, GadgetError
         if !environment.gadgets().is_dir() {
             return Ok(Vec::new());
         }
+        pause::look(&environment.gadgets());
         let _guard = serialize(&environment)?;
         clean(&environment, |name| {
             name.starts_with(NAME_PREFIX) && !spared.iter().any(|spared| spared == name)
@@ -110,12 +111,17 @@ pub(crate) fn clean(environment: &Environment, suits: impl Fn(&str) -> bool) -> 
 /// Removes one gadget through the `usb-gadget` crate, which knows the order.
 fn remove(path: &Path, _lock: Lock) -> Result<(), GadgetError> {
     let failed = |source: io::Error| GadgetError::attribute("remove", path, source);
-    usb_gadget::registered()
+    let bound = attribute::get(&path.join("UDC")).is_ok_and(|udc| !udc.is_empty());
+    let removed = usb_gadget::registered()
         .map_err(failed)?
         .into_iter()
         .find(|gadget| gadget.path() == path)
         .map_or(Ok(()), usb_gadget::RegGadget::remove)
-        .map_err(failed)
+        .map_err(failed);
+    if bound {
+        pause::begin();
+    }
+    removed
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod leftovers;
 mod lun;
 mod medium;
 mod owner;
+mod pause;
 mod serial;
 mod shadow;
 mod support;

@@ -8,7 +8,7 @@ use usb_gadget::{Class, Config, Gadget, Id, RegGadget, Strings, function::msd::M
 
 use crate::{
     DeviceState, Environment, GadgetConfig, GadgetError, GadgetEvent, NAME_PREFIX, adopt, attribute, leftovers,
-    lun::Luns, serial, shadow::Shadow, support, udc, watcher::Watched,
+    lun::Luns, pause, serial, shadow::Shadow, support, udc, watcher::Watched,
 };
 
 /// A gadget in configfs. Dropping it takes it away again.
@@ -34,6 +34,7 @@ impl Owner {
         events: broadcast::Sender<GadgetEvent>,
     ) -> Result<Self, GadgetError> {
         config.checked()?;
+        pause::look(&environment.gadgets());
         support::prepare(&environment)?;
         let name = format!("{NAME_PREFIX}{}", config.name);
         let guard = leftovers::serialize(&environment)?;
@@ -156,6 +157,7 @@ impl Owner {
                 name: udc.name.clone(),
                 present: String::new(),
             })?;
+        pause::end();
         self.watched.raise();
         let bound = gadget.bind(Some(&controller)).inspect_err(|_| self.watched.lower());
         bound.map_err(|error| match error.kind() {
@@ -176,6 +178,7 @@ impl Owner {
             gadget
                 .bind(None)
                 .map_err(|source| GadgetError::attribute("unbind", &gadget.path().join("UDC"), source))?;
+            pause::begin();
             tracing::info!("gadget disconnected");
         }
         self.softly_disconnected = false;
@@ -190,6 +193,7 @@ impl Owner {
         };
         let path = self.environment.udc_class().join(&udc).join("soft_connect");
         attribute::write(&path, b"disconnect").map_err(|source| GadgetError::attribute("write", &path, source))?;
+        pause::begin();
         self.softly_disconnected = true;
         self.watched.lower();
         Ok(())
@@ -199,9 +203,13 @@ impl Owner {
     pub(crate) fn remove(&mut self) -> Result<(), GadgetError> {
         let gadget = self.gadget.take().ok_or(GadgetError::Removed)?;
         let path = gadget.path().to_owned();
+        let bound = attribute::get(&path.join("UDC")).is_ok_and(|udc| !udc.is_empty());
         let result = gadget
             .remove()
             .map_err(|source| GadgetError::attribute("remove", &path, source));
+        if bound {
+            pause::begin();
+        }
         self.lock = None;
         self.watched.lower();
         result

@@ -1,6 +1,6 @@
 //! Enumeration, states, controllers.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use gadget::{DeviceState, GadgetConfig, GadgetError, Inquiry, Level, LunConfig, MassStorageGadget, Speed};
 
@@ -124,6 +124,28 @@ pub(crate) async fn a_busy_controller_names_its_owner() {
     drop(other);
     gadget.connect().await.unwrap();
     gadget.remove().await.unwrap();
+}
+
+/// A host in the middle of a command resets the port of a stick that went; the one that comes must not be taken for it.
+pub(crate) async fn a_stick_with_other_luns_is_another_stick() {
+    for round in 1..4 {
+        let (gadget, _events) = connected(config("replug", vec![lun(Some(image("one", 8)))])).await;
+        let disk = eventually("the disk", || host::disk(0).filter(|disk| host::mark(disk).is_ok())).await;
+        assert!(host::disk(1).is_none());
+        let reader = std::thread::spawn(move || while host::read_direct(&disk).is_ok() {});
+        // Gone at another moment of its reading each time.
+        tokio::time::sleep(Duration::from_millis(3 * round)).await;
+        gadget.remove().await.unwrap();
+        let two = vec![lun(Some(image("one", 8))), lun(Some(image("two", 8)))];
+        let (gadget, _events) = connected(config("replug", two)).await;
+        eventually("the second disk", || {
+            host::disk(1).filter(|disk| host::mark(disk).is_ok())
+        })
+        .await;
+        gadget.remove().await.unwrap();
+        reader.join().unwrap();
+        eventually("the stick to go", || host::device().is_none().then_some(())).await;
+    }
 }
 
 /// To be run after `rmmod dummy_hcd`.

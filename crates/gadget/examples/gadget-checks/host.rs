@@ -61,6 +61,21 @@ pub(crate) fn mark(disk: &Path) -> io::Result<String> {
         .to_owned())
 }
 
+/// Reads some of the stick, and not of the host's cache.
+pub(crate) fn read_direct(disk: &Path) -> io::Result<()> {
+    let output = run(
+        "dd",
+        &[
+            &format!("if={}", disk.display()),
+            "of=/dev/null",
+            "iflag=direct",
+            "bs=64k",
+            "count=16",
+        ],
+    );
+    output.status.success().then_some(()).ok_or(io::ErrorKind::Other.into())
+}
+
 pub(crate) fn size(disk: &Path) -> io::Result<u64> {
     fs::File::open(disk)?.seek(SeekFrom::End(0))
 }

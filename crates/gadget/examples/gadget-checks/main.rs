@@ -1,5 +1,5 @@
 //! Proves the crate on a real kernel that plays both sides of the cable (dummy_hcd). Run as root in a virtual machine
-//! whose gadgets and USB disks may be disturbed; `ci/scenarios/gadget.sh` does.
+//! whose gadgets and USB disks may be disturbed; `ci/scenarios/gadget.sh` and `gadget-media.sh` do.
 //!
 //! `gadget-checks NAME...` runs checks and fails with the first that fails; other words are parts of checks that need a
 //! process of their own. The tools used as the USB host: eject, sg3-utils, util-linux, strace.
@@ -47,6 +47,7 @@ async fn check(name: &str) {
         "self-powered" => cable::a_self_powered_device_may_draw_nothing().await,
         "states" => cable::states_follow_the_cable().await,
         "busy" => cable::a_busy_controller_names_its_owner().await,
+        "replug" => cable::a_stick_with_other_luns_is_another_stick().await,
         "no-udc" => cable::without_a_controller_there_is_an_error().await,
         "eight-luns" => media::eight_luns_each_with_its_own_nature().await,
         "cdrom" => media::an_iso_is_a_cdrom().await,
