@@ -4,6 +4,8 @@
 # The machine runs under TCG; its clock runs as it likes, so everything waits for conditions. Servers that listen on 127.0.0.1
 # here are 10.0.2.2 there. The console is a pair of pipes ($VM/console.in, .out); what comes out is in $VM/console.log.
 
+# shellcheck source=qemu.sh
+. "$REPOSITORY/ci/image/lib/qemu.sh"
 # shellcheck source=../../../image/lib/boards.sh
 . "$REPOSITORY/image/lib/boards.sh"
 # shellcheck source=../../../image/layout.sh
@@ -36,6 +38,7 @@ card_options() {
 # believes to be, if not now. BOARD_FORWARD=PORT-:80 gives its page a port here; BOARD_PREFIX: words before the machine's command.
 board_start() {
     local network=user pipe
+    [[ -n ${QEMU_ARM:-} ]] || qemu_prepare
     VM=$WORK/board
     mkdir -p "$VM"
     [[ $BOARD_MACHINE != bpim2u ]] || network+=,model=gmac
@@ -47,7 +50,7 @@ board_start() {
     cat <&"$BOARD_OUT" >>"$VM/console.log" &
     BOARD_READER=$!
     VM_BEGIN=$EPOCHREALTIME
-    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- qemu-system-arm -machine "$BOARD_MACHINE" -nodefaults -no-reboot -display none \
+    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- "${QEMU_ARM[@]}" -machine "$BOARD_MACHINE" -nodefaults -no-reboot -display none \
         -drive "file=$CARD,if=sd,format=raw" -nic "$network" -rtc "base=${BOARD_CLOCK:-utc}" \
         -chardev "pipe,id=console,path=$VM/console" -serial chardev:console \
         </dev/null >"$VM/qemu.log" 2>&1 &
