@@ -70,6 +70,17 @@ board_kill() {
     printf '\n--- the plug is pulled\n' >>"$WORK/consoles.log"
 }
 
+# board_resets WHAT: waits until the board's watchdog resets it, where QEMU ends.
+board_resets() {
+    local process=$VM_PID
+    # For wait_until that would be an accident.
+    VM_PID=
+    wait_until "$BOARD_PATIENCE" "$1" process_ended "$process"
+    VM_PID=$process
+    board_kill
+}
+process_ended() { ! kill -0 "$1" 2>/dev/null; }
+
 # console_has REGULAR-EXPRESSION
 console_has() { grep -qaE -- "$1" "$VM/console.log"; }
 # console_wait WHAT REGULAR-EXPRESSION

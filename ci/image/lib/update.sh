@@ -3,19 +3,15 @@
 
 # update_board: a card with a stick (an image on the card) and a page at $PAGE_PORT without TLS, claimed by the phone.
 update_board() {
-    free_port PAGE_PORT
-    # shellcheck disable=SC2034 # board.sh reads it
-    BOARD_FORWARD=$PAGE_PORT-:80
     card_new "$BOARD"
     card_options "$FOR_TESTS"
+    card_claimable
     {
         PAGE_PORT=80 toml_page
         toml_files local
         toml_luns local | sed 's/^\[gadget\]$/&\nudc = "dummy_udc.0"/'
     } >"$WORK/gadget-manager.toml"
     card_put "$WORK/gadget-manager.toml" gadget-manager.toml
-    echo ABCD-EFGH >"$WORK/claim-code.txt"
-    card_put "$WORK/claim-code.txt" claim-code.txt
 }
 
 # slot_new FILE VERSION: a slot like the one of the images, which calls itself this version.
@@ -57,12 +53,6 @@ phone_task_failed() { [[ $(phone GET "/tasks/$1" | field state) = failed ]]; }
 updates() { phone GET /device | field updates "$@"; }
 # update_is PHASE
 update_is() { [[ $(updates last phase 2>/dev/null) = "$1" ]]; }
-
-# page_open: until the page answers to anybody.
-page_open() { wait_until "$BOARD_PATIENCE" 'the page to be open' phone GET /hello >/dev/null; }
-
-# page_up: until the page answers, to the phone that is signed in.
-page_up() { wait_until "$BOARD_PATIENCE" 'the page to answer' phone GET /device >/dev/null; }
 
 # board_ends [SECONDS]: until the board restarts by itself. In QEMU it does not get further than saying so (these boards restart by
 # their watchdog), and is switched off then.

@@ -11,10 +11,21 @@
 FOR_TESTS='cloud_stick.shell cloud_stick.modules=dummy_hcd,sd_mod,usb-storage'
 export FOR_TESTS
 
+# card_claimable: to be called before card_configure. The configuration has a page without TLS, $PAGE_PORT here, and the card a code,
+# ABCD-EFGH.
+card_claimable() {
+    free_port PAGE_PORT
+    # shellcheck disable=SC2034 # board.sh reads it
+    BOARD_FORWARD=$PAGE_PORT-:80
+    echo ABCD-EFGH >"$WORK/claim-code.txt"
+    card_put "$WORK/claim-code.txt" claim-code.txt
+}
+
 # card_configure: a configuration with two LUNs, the page blob `films` and the image `local` on the card, with its secrets
 # and what the host's side needs, is put on the card.
 card_configure() {
     {
+        [[ -z ${PAGE_PORT:-} ]] || PAGE_PORT=80 toml_page
         toml_blobs films
         toml_files local
         toml_luns films local | sed 's/^\[gadget\]$/&\nudc = "dummy_udc.0"/'
@@ -24,6 +35,12 @@ card_configure() {
     card_put "$WORK/secrets.toml" secrets.toml
     card_put "$REPOSITORY/ci/image/host.sh" host.sh
 }
+
+# page_open: until the page answers to anybody.
+page_open() { wait_until "$BOARD_PATIENCE" 'the page to be open' phone GET /hello >/dev/null; }
+
+# page_up: until the page answers, to the phone that is signed in.
+page_up() { wait_until "$BOARD_PATIENCE" 'the page to answer' phone GET /device >/dev/null; }
 
 # host_ready: the board's shell, which is the host's too, knows the words of host.sh.
 host_ready() { board_script 'mkdir -p /tmp/c && mount -t vfat -o ro /dev/mmcblk0p1 /tmp/c && . /tmp/c/host.sh; umount /tmp/c'; }

@@ -21,7 +21,7 @@ board_up
 host_ready
 
 step 'before anybody owns it'
-wait_until "$BOARD_PATIENCE" 'the page to answer' phone GET /hello
+page_open
 code=$(code_on_card)
 expect_match 'the card has a code' "$code" '^[2-9A-HJKMNP-TV-Z]{4}-[2-9A-HJKMNP-TV-Z]{4}$'
 expect_match 'the daemon knows the same' "$(manager claim-code)" "$code"
@@ -40,5 +40,5 @@ step 'the plug is pulled; it is still owned, and the code on the card opens noth
 board_kill
 board_start
 board_up
-wait_until "$BOARD_PATIENCE" 'the page to answer' phone GET /hello
+page_open
 expect_not 'there is no code' manager claim-code
