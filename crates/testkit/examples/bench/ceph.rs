@@ -23,9 +23,9 @@ const IMAGE: &str = "disk";
 
 pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
     let folder = tempfile::tempdir_in(&settings.folder)?;
-    // In memory: what is compared are clients, not the disk of this machine.
+    // In memory unless wanted otherwise: what is compared are clients, not the disk of this machine.
     let ceph = Ceph::start(Options {
-        memory: true,
+        memory: !settings.bluestore,
         ..Options::default()
     })
     .await?;
@@ -79,8 +79,13 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Table>> {
         qemu.push(against_qemu);
         bare.push(against_fio);
     }
+    let cluster = if settings.bluestore {
+        "on BlueStore"
+    } else {
+        "in memory"
+    };
     let table = |them: &str, promise, rows| Table {
-        title: format!("A Ceph image of {} MiB, against {them}", SIZE >> 20),
+        title: format!("A Ceph image of {} MiB {cluster}, against {them}", SIZE >> 20),
         them: them.to_owned(),
         promise,
         rows,

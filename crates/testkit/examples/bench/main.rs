@@ -31,6 +31,8 @@ struct Settings {
     azurite: bool,
     /// Measure on a Ceph cluster.
     ceph: bool,
+    /// With the objects on a disk, as clusters have them, instead of in memory.
+    bluestore: bool,
     /// Measure only rows whose name contains this.
     row: String,
     /// Where the local file goes.
@@ -49,6 +51,7 @@ fn settings() -> Result<Settings> {
         file: true,
         azurite: true,
         ceph: true,
+        bluestore: false,
         row: String::new(),
         folder: std::env::temp_dir(),
         page: None,
@@ -73,6 +76,7 @@ fn settings() -> Result<Settings> {
             "--row" => settings.row = value()?,
             "--folder" => settings.folder = value()?.into(),
             "--page" => settings.page = Some(value()?.into()),
+            "--bluestore" => settings.bluestore = true,
             "--check" => settings.check = true,
             _ => bail!("unknown option {argument}; see scripts/bench --help"),
         }
