@@ -14,8 +14,9 @@ disk() {
 # has_medium LUN: sd looks for a new medium only when it is asked.
 has_medium() { device=$(disk "$1") && dd if="$device" of=/dev/null bs=4096 count=1 2>/dev/null; }
 
-# wait_disk LUN: until there is a medium. Who calls this has a limit of time.
-wait_disk() { until has_medium "$1"; do usleep 200000; done; }
+# wait_disk LUN: until there is a medium. Who calls this has a limit of time. Not looking all the time: that would take the processor from
+# what is waited for.
+wait_disk() { until has_medium "$1"; do sleep 2; done; }
 
 # block NUMBER: 64 KiB that only this number has.
 block() { yes "block $1 of the film" | head -c 65536; }

@@ -37,14 +37,18 @@ qemu_download() (
     rm -rf "$folder" "$folder.new"
     mkdir -p "$folder.new"
     arch_select amd64
+    # apt's lists there are those of the guest's packages too.
+    mkdir -p "$CACHE/virtual-tv"
+    exec {QEMU_APT_LOCK}>"$CACHE/virtual-tv/lock"
+    flock "$QEMU_APT_LOCK"
     apt_setup
     apt_update
     # What it needs, as far as the machine does not have it.
     mapfile -t libraries < <(apt_host apt-get install --simulate --no-install-recommends -t bookworm-backports qemu-system-arm |
         sed -nE -e '/^Inst qemu-/d' -e 's/^Inst ([^ ]+) (\[[^]]*\] )?\(([^ ]*) .*/\1=\3/p')
     apt_fetch "$folder.new/packages" qemu-system-{arm,common,data}/bookworm-backports "${libraries[@]}"
-    for new in "$folder.new"/packages/*.deb; do dpkg-deb --extract "$new" "$folder.new"; done
+    for new in "$folder.new"/packages/*.deb; do dpkg-deb --extract "$new" "$folder.new" || exit; done
     rm -rf "$folder.new/packages"
-    : >"$folder.new/complete"
+    : >"$folder.new/complete" || exit
     mv "$folder.new" "$folder"
 )

@@ -11,7 +11,7 @@ card_put "$WORK/wrong.toml" gadget-manager.toml
 step 'a configuration with a mistake'
 board_start
 board_up
-expect 'there is no SSH server' board_script '! pidof dropbear'
+expect 'there is no SSH server' board_script 'test -e /run/service/ssh.off && ! pidof dropbear'
 identity=$(board_script 'cat /etc/machine-id')
 board_script sync
 board_kill

@@ -148,7 +148,7 @@ expect_equal 'nothing of it is on the card' '' "$(cat "$WORK/found")"
 
 step 'a new device'
 expect_not 'it is somebody else' test "$identity" = "$(board_script 'cat /etc/machine-id')"
-expect 'there is no SSH server' board_script '! pidof dropbear'
+expect 'there is no SSH server' board_script 'test -e /run/service/ssh.off && ! pidof dropbear'
 expect 'the board starts with what it needs' card_has uboot.env
 expect 'with the words for its kernel' card_has options.txt
 for name in .Trashes authorized_keys secrets.toml; do expect_not "$name is gone" card_has "$name"; done

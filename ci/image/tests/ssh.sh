@@ -40,5 +40,5 @@ step 'without the key it is off'
 mdel -i "$CARD$CARD_FAT" ::authorized_keys
 board_start
 board_up
-expect 'there is no server' board_script '! pidof dropbear'
+expect 'there is no server' board_script 'test -e /run/service/ssh.off && ! pidof dropbear'
 expect_not 'anybody answers' shell own true
