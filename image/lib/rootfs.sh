@@ -76,6 +76,7 @@ rootfs_facts() {
     local here=$1/usr/lib/cloud-stick board
     echo "$BUILD_TIME" >"$here/built"
     cp "$IMAGE/layout.sh" "$here/layout.sh"
+    rm -rf "$here/boards"
     mkdir -p "$here/boards"
     for board in $(boards); do cp "$REPOSITORY/board/$board/board.conf" "$here/boards/$board"; done
     keys_install "$1" "$UPDATE_CHANNEL" "$UPDATE_KEY"

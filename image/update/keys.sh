@@ -25,6 +25,8 @@ key_make() { openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "
 # keys_install ROOT CHANNEL PUBLIC-KEY: the key that a system accepts bundles of. Without PUBLIC-KEY: this machine's own.
 keys_install() {
     local folder=$1/usr/lib/cloud-stick/update/keys file
+    # One key: a folder that is built in again may have that of another channel.
+    rm -rf "$folder"
     mkdir -p "$folder"
     file=$folder/$2.pem
     if [[ -n $3 ]]; then

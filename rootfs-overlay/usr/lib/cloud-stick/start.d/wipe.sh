@@ -9,9 +9,7 @@ offer_reset() {
     for program in wipe restart; do ln -sfn "/usr/lib/cloud-stick/$program" "/run/cloud-stick/system/$program"; done
 }
 
-# overwrite_settings: what was discarded reads as the card likes, so zeroes come after it; cards without discarding do without.
 overwrite_settings() {
-    blkdiscard -o $((SETTINGS_START * 512)) -l $((SETTINGS_SIZE * 512)) "$CARD" 2>/dev/null
     dd if=/dev/zero of="$CARD" bs=1M seek=$((SETTINGS_START / 2048)) count=$((SETTINGS_SIZE / 2048)) conv=notrunc,fsync 2>/dev/null
 }
 
@@ -43,7 +41,10 @@ wipe_configuration() {
         remove_surely "$file" || { failed=yes && rm -f "$file"; }
     done </run/cloud-stick/others
     find "$CARD_FOLDER" -depth -mindepth 1 -type d -exec rmdir {} \;
-    if [ -n "$failed$(others)" ] || ! overwrite_free || ! overwrite_ends; then
+    # All of it, whatever went wrong before: a file that is gone without having been overwritten lies in what is free.
+    overwrite_free || failed=yes
+    overwrite_ends || failed=yes
+    if [ -n "$failed$(others)" ]; then
         event "parts of the card's first partition could not be overwritten"
     fi
     close_card
