@@ -137,11 +137,7 @@ pub(crate) fn begun(system: &System, description: &Description, slot: Slot) -> R
 pub fn confirm(system: &System) -> Result<bool> {
     let _lock = system.lock()?;
     let Some(_) = trial_of(system)? else { return Ok(false) };
-    let state = State {
-        slot: system.running,
-        trial: None,
-    };
-    state.write(&system.card())?;
+    settled(system)?;
     // From here on it is confirmed, whatever becomes of the record.
     if let Some(record) = Record::load(system) {
         record.end(system, Phase::Confirmed, None)?;
@@ -169,7 +165,8 @@ pub fn reject(system: &System, reason: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// At the start of a system that is not on trial: what was tried before it did not work, if anything was. Tells of it once.
+/// At the start of a system that is not on trial: what was tried before it did not work, if anything was. Tells of it once. Where the
+/// system that was to be tried runs all the same, it is the one that starts from now on.
 ///
 /// # Errors
 /// [`Error::Busy`], [`Error::Card`].
@@ -179,18 +176,32 @@ pub fn settle(system: &System) -> Result<Option<Update>> {
         return Ok(None);
     };
     let Some(trial) = state.trial else { return Ok(None) };
-    if trial.slot == system.running || trial.tries == TRIES {
+    if trial.slot == system.running {
+        // U-Boot came here because no other slot can be loaded any more. There is nothing to go back to: whoever is asked
+        // from now on for changes or for another update must not wait for a trial to end.
+        settled(system)?;
+        if let Some(record) = Record::load(system) {
+            record.end(system, Phase::Confirmed, None)?;
+        }
+        return Ok(None);
+    }
+    if trial.tries == TRIES {
         return Ok(None);
     }
     if let Some(record) = Record::load(system).filter(|record| record.outcome.is_none()) {
         record.end(system, Phase::FellBack, None)?;
     }
+    settled(system)?;
+    look(system)
+}
+
+/// The running system is the one that starts, and nothing is on trial.
+fn settled(system: &System) -> Result<()> {
     let state = State {
         slot: system.running,
         trial: None,
     };
-    state.write(&system.card())?;
-    look(system)
+    state.write(&system.card())
 }
 
 /// Whether the running system is being tried.

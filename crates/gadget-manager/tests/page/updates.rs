@@ -12,7 +12,7 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::phone::{Answer, Device, Phone};
+use crate::phone::{Answer, Device, PASSWORD, Phone};
 
 /// A device that runs version 0.2.0 from slot A, and its owner's phone.
 struct Board {
@@ -22,7 +22,12 @@ struct Board {
 
 impl Board {
     async fn new() -> Self {
-        let device = Device::new("").await;
+        Self::with("").await
+    }
+
+    /// With this configuration beside its page.
+    async fn with(config: &str) -> Self {
+        let device = Device::new(config).await;
         let phone = device.claim().await;
         phone
             .post("/update/fetch", json!({"url": "https://example.org/x"}))
@@ -45,16 +50,7 @@ impl Board {
         .unwrap();
         fs::set_permissions(&restart, PermissionsExt::from_mode(0o755)).unwrap();
         let key = folder.join("own.key");
-        ok(Command::new("openssl")
-            .args([
-                "genpkey",
-                "-algorithm",
-                "RSA",
-                "-pkeyopt",
-                "rsa_keygen_bits:2048",
-                "-out",
-            ])
-            .arg(&key));
+        ok(Command::new("openssl").args(["genrsa", "-out"]).arg(&key).arg("2048"));
         ok(build_update()
             .arg("--key")
             .arg(&key)
@@ -163,7 +159,8 @@ fn said(output: &Output) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_goes_from_the_page_to_its_confirmation() {
-    let mut board = Board::new().await;
+    // A radio that is not there.
+    let mut board = Board::with("[wifi]\ninterface = \"none\"\naccess_point = false\n").await;
     let updates = board.phone.get("/device").await.ok()["updates"].clone();
     assert_eq!(
         updates,
@@ -207,6 +204,10 @@ async fn an_update_goes_from_the_page_to_its_confirmation() {
     let renamed = board.phone.put("/device/name", json!({"name": "films"})).await;
     assert!(renamed.text.contains("0.3.0 is being tried"), "{}", renamed.text);
     renamed.is(409, "conflict");
+    // Before anything is asked of the radio, which would leave the network that it is in.
+    let join = board.phone.post("/network/wifi/join", json!({"ssid": "home"})).await;
+    let refused = board.phone.problem(join).await;
+    assert_eq!(refused["code"], "conflict", "{refused}");
     let confirmed = board.command(&["confirm"]);
     assert!(
         confirmed.status.success() && said(&confirmed).contains("0.3.0 was installed, and works"),
@@ -253,4 +254,73 @@ async fn the_command_line_installs_and_says_why_not() {
         "{told}"
     );
     assert_eq!(said(&board.command(&["settle"])), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_shown_out_during_an_upload_installs_nothing() {
+    let board = Board::new().await;
+    let bundle = fs::read(board.bundle("0.3.0")).unwrap();
+    let (begin, rest) = bundle.split_at(bundle.len() - 100);
+    let (sender, parts) = tokio::sync::mpsc::channel::<Vec<u8>>(2);
+    let parts = futures::stream::unfold(parts, async |mut parts| {
+        parts.recv().await.map(|part| (Ok::<_, std::io::Error>(part), parts))
+    });
+    let request = board.phone.request(Method::POST, "/update/install", None);
+    let request = request
+        .header("content-type", "application/octet-stream")
+        .body(reqwest::Body::wrap_stream(parts));
+    let upload = tokio::spawn(request.send());
+    sender.send(begin.to_vec()).await.unwrap();
+    let mut owner = board.device.phone();
+    owner.enter("/session", json!({"password": PASSWORD})).await;
+    let written = || fs::read(board.path("slot-b")).unwrap()[299_999] == b'n';
+    let end = std::time::Instant::now() + crate::support::PATIENCE;
+    while !written() {
+        assert!(std::time::Instant::now() < end, "the image does not arrive");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    owner.delete("/sessions").await.ok();
+    sender.send(rest.to_vec()).await.unwrap();
+    drop(sender);
+    let answer = upload.await.unwrap().unwrap();
+    let begun = Answer {
+        status: answer.status(),
+        text: answer.text().await.unwrap(),
+    };
+    let problem = owner.problem(begun).await;
+    assert_eq!(problem["code"], "sign_in_needed", "{problem}");
+    assert!(owner.get("/device").await.ok()["updates"]["last"].is_null());
+    assert!(
+        fs::read(board.path("slot-b")).unwrap()[..4096]
+            .iter()
+            .all(|&byte| byte == 0)
+    );
+}
+
+/// A unit that cannot be empty has to have its medium before there is a stick.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_is_not_the_updates_fault() {
+    let away = "[[store]]\nname = \"card\"\ntype = \"file\"\nfolder = \"@HOME@/away\"\n\
+        [[disk]]\nname = \"films\"\nstore = \"card\"\nimage = \"films\"\n\
+        [gadget]\n[[gadget.lun]]\ndisk = \"films\"\nremovable = false\n";
+    let board = Board::with(away).await;
+    let state = |state: &Value| state["disks"][0]["problem"].is_object();
+    let state = board.phone.until("the store is known to be away", state).await;
+    assert!(
+        state["usb"]["controller"].is_null() && state["usb"]["problem"].is_null(),
+        "{state:#}"
+    );
+    // The time in which it is waited for is over, unless this machine has just been started.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(170);
+    loop {
+        let confirmed = said(&board.command(&["confirm"]));
+        if confirmed.contains("confirmed before") {
+            return;
+        }
+        assert!(
+            confirmed.contains("not served yet") && std::time::Instant::now() < end,
+            "{confirmed}"
+        );
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    }
 }

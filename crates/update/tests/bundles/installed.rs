@@ -109,6 +109,29 @@ fn one_that_rejects_itself_falls_back_and_says_why() {
 }
 
 #[test]
+fn one_that_is_all_that_is_left_is_not_on_trial_for_ever() {
+    let board = Board::new();
+    board.install(&board.bundle(&[])).unwrap();
+    for _ in 0..3 {
+        count(&board);
+    }
+    // The old slot cannot be loaded any more, and U-Boot starts this one without a word of a trial.
+    board.runs(Slot::B, "0.3.0");
+    assert_eq!(outcome::settle(&board.system()).unwrap(), None, "nobody fell back");
+    assert_eq!(
+        board.state(),
+        Some(State {
+            slot: Slot::B,
+            trial: None
+        })
+    );
+    assert!(!outcome::is_on_trial(&board.system()).unwrap());
+    assert_eq!(phase(&board), Some(Phase::Confirmed));
+    // What repairs the other slot.
+    board.install(&board.bundle(&["--version", "0.3.1"])).unwrap();
+}
+
+#[test]
 fn one_that_never_said_a_word_falls_back_too() {
     let board = Board::new();
     board.install(&board.bundle(&[])).unwrap();

@@ -100,16 +100,10 @@ pub(crate) fn content() -> Vec<u8> {
 
 /// A key of 2048 bits, which is made fast, and its public half.
 pub(crate) fn make_key(private: &Path, public: &Path) {
-    let mut command = Command::new("openssl");
-    command.args([
-        "genpkey",
-        "-algorithm",
-        "RSA",
-        "-pkeyopt",
-        "rsa_keygen_bits:2048",
-        "-out",
-    ]);
-    run(command.arg(private));
+    run(Command::new("openssl")
+        .args(["genrsa", "-out"])
+        .arg(private)
+        .arg("2048"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/build-update");
     run(Command::new(script)
         .arg("--key")
