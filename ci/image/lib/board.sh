@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # An emulated board that starts from an SD card image by SPL and U-Boot, with its serial console as the way in.
 #
-# The machine runs under TCG; its clock runs as it likes, so everything waits for conditions. Servers that listen on 127.0.0.1
+# The machine runs under TCG, slower than a board; everything waits for conditions. Servers that listen on 127.0.0.1
 # here are 10.0.2.2 there. The console is a pair of pipes ($VM/console.in, .out); what comes out is in $VM/console.log.
 
 # shellcheck source=qemu.sh
@@ -37,7 +37,7 @@ card_options() {
 # board_start: switches it on; returns at once. Sets VM_PID (wait_until tells of its end). BOARD_CLOCK is when it
 # believes to be, if not now. BOARD_FORWARD=PORT-:80 gives its page a port here; BOARD_PREFIX: words before the machine's command.
 board_start() {
-    local network=user pipe
+    local network=user pipe clock=()
     [[ -n ${QEMU_ARM:-} ]] || qemu_prepare
     VM=$WORK/board
     mkdir -p "$VM"
@@ -50,8 +50,11 @@ board_start() {
     cat <&"$BOARD_OUT" >>"$VM/console.log" &
     BOARD_READER=$!
     VM_BEGIN=$EPOCHREALTIME
+    # These processors' timer counts 24 million a second, as the device tree says; QEMU's would count 62.5, and everything there be
+    # in more of a hurry than the emulated processor is able to.
+    [[ $BOARD_MACHINE = cubieboard ]] || clock=(-global cortex-a7-arm-cpu.cntfrq=24000000)
     # One thread for all cores of the board, of which only one is in use: a thread for each costs a third more.
-    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- "${QEMU_ARM[@]}" -machine "$BOARD_MACHINE" -accel tcg,thread=single -nodefaults -no-reboot -display none \
+    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- "${QEMU_ARM[@]}" -machine "$BOARD_MACHINE" "${clock[@]}" -accel tcg,thread=single -nodefaults -no-reboot -display none \
         -drive "file=$CARD,if=sd,format=raw" -nic "$network" -rtc "base=${BOARD_CLOCK:-utc}" \
         -chardev "pipe,id=console,path=$VM/console" -serial chardev:console \
         </dev/null >"$VM/qemu.log" 2>&1 &

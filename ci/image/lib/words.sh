@@ -11,6 +11,14 @@
 FOR_TESTS='cloud_stick.shell cloud_stick.modules=dummy_hcd,sd_mod,usb-storage'
 export FOR_TESTS
 
+# card_of_films: an Azurite with the page blob `films`, and a fresh card for $BOARD with the words for its kernel.
+card_of_films() {
+    azurite_start
+    blob_create films 64M
+    card_new "$BOARD"
+    card_options "$FOR_TESTS"
+}
+
 # card_claimable: to be called before card_configure. The configuration has a page without TLS, $PAGE_PORT here, and the card a code,
 # ABCD-EFGH.
 card_claimable() {

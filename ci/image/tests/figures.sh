@@ -49,10 +49,7 @@ enumerated() {
     fi
 }
 
-azurite_start
-blob_create films 64M
-card_new "$BOARD"
-card_options "$FOR_TESTS"
+card_of_films
 bare_slot
 card_configure
 step 'the first start, which makes the data partition'

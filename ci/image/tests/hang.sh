@@ -1,10 +1,7 @@
 # shellcheck shell=bash
 # The system hangs: whoever tells the hardware watchdog that all is well does not any more. The board starts again by itself.
 
-azurite_start
-blob_create films 64M
-card_new "$BOARD"
-card_options "$FOR_TESTS"
+card_of_films
 card_configure
 board_start
 board_up

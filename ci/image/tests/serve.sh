@@ -10,10 +10,7 @@ MOMENTS=('Starting kernel' 'the data partition grows' 'making the data partition
 # Enough of both disks that no test gets to their end.
 LAST=400
 
-azurite_start
-blob_create films 64M
-card_new "$BOARD"
-card_options "$FOR_TESTS"
+card_of_films
 card_configure
 board_start
 

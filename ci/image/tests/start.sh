@@ -2,10 +2,7 @@
 # A board starts from the card through SPL and U-Boot and takes its configuration; its page answers and is claimed, its stick is
 # seen, written and read.
 
-azurite_start
-blob_create films 64M
-card_new "$BOARD"
-card_options "$FOR_TESTS"
+card_of_films
 card_claimable
 card_configure
 board_start
