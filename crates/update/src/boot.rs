@@ -107,7 +107,7 @@ impl State {
     /// Puts it on a card: one sector after the other, each on the card before the next is begun.
     ///
     /// # Errors
-    /// [`Error::Card`].
+    /// [`Error::Card`]. The first sector may have it then, and counts.
     pub fn write(self, card: &Path) -> Result<()> {
         let file = OpenOptions::new().write(true).open(card).map_err(Error::card(card))?;
         let sector = self.encode();

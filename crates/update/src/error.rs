@@ -4,7 +4,8 @@ use std::{io, path::Path};
 
 use semver::Version;
 
-/// Why an update is refused, or went wrong. The running system is as it was after each of them.
+/// Why an update is refused, or went wrong. The running system is as it was after each of them, and the next to start unless the card
+/// fails twice ([`install`](crate::install::install)).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is something else, or was damaged before its description.

@@ -5,8 +5,8 @@
 //! 1. U-Boot is told to start the running slot, and to try none.
 //! 2. The first block of the other slot is cleared: what is half written is no file system, so that U-Boot cannot start it.
 //! 3. Everything but the first block is written, and read back from the card.
-//! 4. The checksum is compared. Then the first block is written.
-//! 5. U-Boot is told to try that slot.
+//! 4. The checksum is compared, and the bundle read to its end. Then the first block is written.
+//! 5. U-Boot is told to try that slot; if the card does not take that whole, to try none.
 
 use std::{
     fs::{File, OpenOptions},
@@ -45,7 +45,8 @@ pub struct Options {
 /// heard until U-Boot is told.
 ///
 /// # Errors
-/// Any [`Error`]. The running system, and that it is the next to start, are as before.
+/// Any [`Error`]. The running system, and that it is the next to start, are as before; but a card that fails while U-Boot is told, and
+/// again while that is taken back, may leave the installed system to be tried.
 pub fn install(
     system: &System,
     source: impl Read,
@@ -117,7 +118,11 @@ pub fn install(
         }),
         ..only_this
     };
-    try_it.write(&card)?;
+    try_it.write(&card).inspect_err(|_| {
+        // The first sector may have it already, and U-Boot believes that one. If the card does not take this either, there is nothing
+        // left to do but to say what failed first.
+        let _ = only_this.write(&card);
+    })?;
     Ok(description)
 }
 

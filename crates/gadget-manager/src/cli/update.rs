@@ -22,6 +22,8 @@ use crate::{
 
 /// How often a running task is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long after a start a store is only late: the network may come up after the daemon.
+const NETWORK: Duration = Duration::from_secs(150);
 /// How long the page may take to answer.
 const PAGE: Duration = Duration::from_secs(10);
 
@@ -219,7 +221,8 @@ async fn judge(loaded: &Loaded) -> Result<(), Failure> {
     if let Some(problem) = problem.as_str() {
         return Err(anyhow!("the stick is not served: {problem}").into());
     }
-    if loaded.config.gadget.is_some() && state["usb"]["controller"].is_null() {
+    let absent = loaded.config.gadget.is_some() && state["usb"]["controller"].is_null();
+    if absent && !(since_start()? >= NETWORK && waits_for_store(&state)) {
         return Err(anyhow!("the stick is not served yet").into());
     }
     let Some(web) = &loaded.config.web else { return Ok(()) };
@@ -228,6 +231,28 @@ async fn judge(loaded: &Loaded) -> Result<(), Failure> {
         return Ok(());
     };
     page_answers(page).await
+}
+
+/// How long the machine has been up.
+fn since_start() -> Result<Duration, Failure> {
+    let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).context("the time since the start")?;
+    Ok(up.into())
+}
+
+/// Whether the stick cannot be made since a store is away: a unit that must not be empty has to have its medium from the start. A disk
+/// that is open and has no kernel device is another matter.
+fn waits_for_store(state: &Value) -> bool {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let disks = list(&state["disks"]);
+    let is_away = |name: &Value| {
+        let mut disks = disks.iter().filter(|disk| &disk["name"] == name);
+        disks.any(|disk| (disk["phase"] == "opening" || disk["phase"] == "fenced") && !disk["problem"].is_null())
+    };
+    let luns = list(&state["usb"]["luns"]);
+    let mut fixed = luns
+        .iter()
+        .filter(|lun| lun["removable"] == false && lun["cdrom"] != true);
+    fixed.any(|lun| is_away(&lun["disk"]))
 }
 
 /// Any answer of the page is one: it may send us to HTTPS, or not know us by this name.
@@ -258,6 +283,23 @@ async fn page_answers(page: SocketAddr) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stick_waits_for_a_store_only_if_its_unit_cannot_be_empty_and_its_disk_is_not_open() {
+        let waits = |removable: bool, phase: &str, problem: Value| {
+            let disks =
+                json!([{"name": "films", "phase": phase, "problem": problem}, {"name": "music", "phase": "online"}]);
+            let luns = json!([{"disk": "music", "removable": false}, {"disk": "films", "removable": removable}]);
+            waits_for_store(&json!({"usb": {"luns": luns}, "disks": disks}))
+        };
+        let away = json!({"code": "unreachable"});
+        assert!(waits(false, "opening", away.clone()));
+        assert!(waits(false, "fenced", away.clone()));
+        assert!(!waits(true, "opening", away.clone()), "it may be empty");
+        assert!(!waits(false, "opening", Value::Null), "it is about to open");
+        assert!(!waits(false, "online", away), "it has no kernel device");
+        assert!(!waits_for_store(&Value::Null));
+    }
 
     #[test]
     fn what_became_of_an_update_is_told_with_its_reason() {

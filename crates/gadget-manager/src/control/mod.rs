@@ -33,6 +33,7 @@ mod update;
 
 use std::{
     net::IpAddr,
+    path::Path,
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -112,6 +113,15 @@ impl Control {
             let loaded = views.borrow_and_update().loaded.clone();
             self.recent.hide(secrets::of(&loaded));
         }
+    }
+}
+
+/// Runs a program of the system's to its end.
+async fn run(program: &Path) -> Result<(), String> {
+    match tokio::process::Command::new(program).status().await {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{}: {status}", program.display())),
+        Err(error) => Err(format!("{}: {error}", program.display())),
     }
 }
 

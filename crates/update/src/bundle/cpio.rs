@@ -11,6 +11,8 @@ const HEADER: usize = 110;
 const NAME: usize = 255;
 /// How headers begin: without and with a sum.
 const MAGIC: [&[u8]; 2] = [b"070701", b"070702"];
+/// The most bytes that may follow the last header: archives are filled up to whole blocks.
+const PADDING: u64 = 64 << 10;
 /// The name of the last header.
 const END: &str = "TRAILER!!!";
 /// Where the size of a file and that of its name are: the seventh and the twelfth of thirteen numbers of eight digits.
@@ -80,14 +82,20 @@ impl<R: Read> Archive<R> {
         Ok(wanted)
     }
 
-    /// Sees that there is no other file.
+    /// Sees that there is no other file, and reads the source to its end: whoever sends it may say behind its last byte that it does
+    /// not count.
     ///
     /// # Errors
-    /// [`Error::NotABundle`] if there is one, [`Error::Truncated`] if the archive has no end.
+    /// [`Error::NotABundle`] if there is one, or more than padding; [`Error::Truncated`] if the archive has no end; [`Error::Source`].
     pub fn end(&mut self) -> Result<()> {
         match self.next()? {
-            (name, 0) if name == END => Ok(()),
-            (name, _) => Err(not_a_bundle(&format!("{name:?} is in it, which does not belong there"))),
+            (name, 0) if name == END => {}
+            (name, _) => return Err(not_a_bundle(&format!("{name:?} is in it, which does not belong there"))),
+        }
+        let mut rest = (&mut self.source).take(PADDING + 1);
+        match io::copy(&mut rest, &mut io::sink()).map_err(Error::Source)? {
+            0..=PADDING => Ok(()),
+            _ => Err(not_a_bundle(&format!("more than {PADDING} bytes follow its end"))),
         }
     }
 

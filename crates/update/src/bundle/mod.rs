@@ -109,10 +109,10 @@ impl<R: Read> Bundle<R> {
         self.archive.read(buffer)
     }
 
-    /// Sees that nothing follows the image.
+    /// Sees that nothing follows the image, and reads the source to its end.
     ///
     /// # Errors
-    /// [`Error::NotABundle`], [`Error::Truncated`].
+    /// [`Error::NotABundle`], [`Error::Truncated`], [`Error::Source`].
     pub fn end(mut self) -> Result<Description> {
         self.archive.end()?;
         Ok(self.description)

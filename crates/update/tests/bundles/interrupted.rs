@@ -2,10 +2,15 @@
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write as _},
+    os::fd::AsRawFd as _,
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use nix::{
+    fcntl::{FcntlArg, SealFlag, fcntl},
+    sys::memfd::{MFdFlags, memfd_create},
+};
 use update::{
     Error,
     boot::{Slot, State, TRIES, Trial},
@@ -63,17 +68,20 @@ fn the_image_is_another_one() {
     only_the_running_slot_starts(&board);
 }
 
-#[test]
-fn reading_fails_or_somebody_cancels() {
-    struct Broken<'a>(&'a [u8]);
-    impl Read for Broken<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            match self.0.read(buffer)? {
-                0 => Err(io::Error::other("the cable is out")),
-                length => Ok(length),
-            }
+/// A source that fails where others end.
+struct Broken<'a>(&'a [u8]);
+
+impl Read for Broken<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => Err(io::Error::other("the cable is out")),
+            length => Ok(length),
         }
     }
+}
+
+#[test]
+fn reading_fails_or_somebody_cancels() {
     let board = Board::new();
     let bundle = board.bundle(&[]);
     let run = |source: &mut dyn Read, cancel_at: u64| {
@@ -84,11 +92,60 @@ fn reading_fails_or_somebody_cancels() {
     let error = run(&mut Broken(&bundle[..bundle.len() / 2]), u64::MAX);
     assert!(error.to_string().contains("the cable is out"), "{error}");
     only_the_running_slot_starts(&board);
+    // All of it came, and then the word that it does not count; at once, or behind padding.
+    for padding in [0, 500] {
+        let padded = [&bundle[..], &vec![0; padding]].concat();
+        let error = run(&mut Broken(&padded), u64::MAX);
+        assert!(matches!(error, Error::Source(_)), "{padding}: {error}");
+        only_the_running_slot_starts(&board);
+    }
     // While it is written, and while it is read back.
     for at in [1, content().len() as u64 + 1] {
         assert!(matches!(run(&mut &bundle[..], at), Error::Cancelled));
         only_the_running_slot_starts(&board);
     }
+}
+
+#[test]
+fn what_follows_the_archive_is_padding_and_no_more() {
+    let board = Board::new();
+    let bundle = board.bundle(&[]);
+    let with = |padding: usize| [&bundle[..], &vec![0; padding]].concat();
+    let error = board.install(&with((64 << 10) + 1)).unwrap_err();
+    assert!(error.to_string().contains("65536 bytes follow its end"), "{error}");
+    only_the_running_slot_starts(&board);
+    board.install(&with(32 << 10)).unwrap();
+}
+
+#[test]
+fn the_card_takes_only_half_of_what_u_boot_is_told() {
+    let board = Board::new();
+    let bundle = board.bundle(&[]);
+    let card = board.path("card");
+    // It ends before its second sector of the two from here on.
+    let short = fs::File::from(memfd_create("card", MFdFlags::MFD_ALLOW_SEALING).unwrap());
+    let last = content().len() as u64 * 2;
+    let progress = |done, _| {
+        if done == last {
+            let before = fs::read(&card).unwrap();
+            (&short).write_all(&before[..2040 * 512]).unwrap();
+            fcntl(&short, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
+            fs::remove_file(&card).unwrap();
+            let end = format!("/proc/self/fd/{}", short.as_raw_fd());
+            std::os::unix::fs::symlink(end, &card).unwrap();
+        }
+    };
+    let cancelled = AtomicBool::new(false);
+    let error = install(&board.system(), &bundle[..], Options::default(), progress, &cancelled).unwrap_err();
+    assert!(matches!(error, Error::Card { .. }), "{error}");
+    assert_eq!(
+        board.state(),
+        Some(State {
+            slot: Slot::A,
+            trial: None
+        })
+    );
+    assert_eq!(outcome::look(&board.system()).unwrap(), None);
 }
 
 /// The other slot is being replaced: nothing may try what is in it, whatever was planned before.

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use super::{Report, Result};
 use crate::api::FetchUpdate;
 
-/// A file as it arrives. An error means that no more comes; without one, the end of the channel is the end of the file.
+/// A file as it arrives. An error means that no more comes; without one, the end of the channel is the end of the file. It counts only
+/// when that was reached: behind the last byte there may still be an error, if who sends it may not do so any more.
 pub type Arriving = mpsc::Receiver<Result<Bytes>>;
 
 /// Updates of the whole system. Devices that cannot be updated say so ([`Unsupported`](crate::api::ProblemCode::Unsupported)), and have

@@ -8,15 +8,14 @@
 //! | `wipe` | tells the next start; done when the card has it |
 //! | `restart` | restarts the board; may return before |
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use tokio::process::Command;
 use web::{
     api::{Problem, ProblemCode},
     appliance::Result,
 };
 
-use crate::control::problem::internal;
+use crate::control::{problem::internal, run};
 
 /// Where the system makes that folder.
 const FOLDER: &str = "/run/cloud-stick/system";
@@ -52,13 +51,5 @@ impl Wiper {
         run(&self.folder.join("restart")).await.map_err(|error| {
             internal(format!("the restart failed: {error}")).remedy("pull the plug: the next start finishes the reset")
         })
-    }
-}
-
-async fn run(program: &Path) -> std::result::Result<(), String> {
-    match Command::new(program).status().await {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{}: {status}", program.display())),
-        Err(error) => Err(format!("{}: {error}", program.display())),
     }
 }

@@ -39,17 +39,25 @@ pub(super) fn check(url: &str) -> Result<Url> {
 }
 
 fn is_allowed(url: &Url) -> bool {
-    let here = match url.host() {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_here(url),
+        _ => false,
+    }
+}
+
+fn is_here(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
-    };
-    match url.scheme() {
-        "https" => url.has_host(),
-        "http" => here,
-        _ => false,
     }
+}
+
+/// Whether these may lead to that. A server elsewhere must not make us ask what listens on this device only.
+fn may_lead(previous: &[Url], next: &Url) -> bool {
+    is_allowed(next) && (next.scheme() == "https" || previous.iter().all(is_here))
 }
 
 /// Passes the file on, or what is wrong. Ends when nobody wants it any more.
@@ -86,7 +94,9 @@ pub(super) async fn fetch(url: Url, to: mpsc::Sender<Result<Bytes>>) {
 fn client() -> Result<reqwest::Client> {
     let redirect = reqwest::redirect::Policy::custom(|attempt| match attempt {
         attempt if attempt.previous().len() > REDIRECTS => attempt.error("too many redirections"),
-        attempt if !is_allowed(attempt.url()) => attempt.error("redirected to an address without HTTPS"),
+        attempt if !may_lead(attempt.previous(), attempt.url()) => {
+            attempt.error("redirected to an address without HTTPS")
+        }
         attempt => attempt.follow(),
     });
     let fault = |error: &dyn std::error::Error| super::internal(format!("cannot make an HTTP client: {error}"));
@@ -118,6 +128,23 @@ fn unreachable(server: &str, error: &reqwest::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_this_device_leads_to_itself_without_tls() {
+        let may = |way: &[&str]| {
+            let mut urls: Vec<_> = way.iter().map(|url| Url::parse(url).unwrap()).collect();
+            let next = urls.pop().unwrap();
+            may_lead(&urls, &next)
+        };
+        let (here, there) = ("http://localhost:8080/x", "https://example.org/x");
+        let (local, encrypted) = ("http://127.0.0.1/x", "https://localhost/x");
+        assert!(may(&[here, encrypted, local]));
+        assert!(may(&[here, there, "https://example.net/x"]));
+        assert!(!may(&[there, here]));
+        assert!(!may(&[here, there, local]));
+        assert!(!may(&[there, encrypted, local]));
+        assert!(!may(&[here, "http://example.org/x"]));
+    }
 
     #[test]
     fn only_addresses_with_tls_or_of_this_device_are_fetched_from() {

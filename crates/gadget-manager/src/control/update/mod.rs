@@ -28,7 +28,7 @@ use web::{
     appliance::{Arriving, Report, Result, Updates},
 };
 
-use super::{Control, problem::internal};
+use super::{Control, problem::internal, run};
 use arrival::Arrival;
 pub(super) use view::view;
 
@@ -136,11 +136,7 @@ impl Updates for Control {
             return Err(Problem::new(ProblemCode::Conflict, "no update is ready").remedy("install one first"));
         }
         tracing::info!("restarting, to try the update");
-        let ended = tokio::process::Command::new(system.restart()).status().await;
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(internal(format!("the restart failed: {status}"))),
-            Err(error) => Err(internal(format!("{}: {error}", system.restart().display()))),
-        }
+        let ended = run(&system.restart()).await;
+        ended.map_err(|error| internal(format!("the restart failed: {error}")))
     }
 }
