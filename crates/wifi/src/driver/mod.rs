@@ -60,6 +60,11 @@ impl Wifi {
         facts: watch::Receiver<Facts>,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()>) {
+        let (wifi, driver) = Self::driver(settings, facts, stop);
+        (wifi, driver.run())
+    }
+
+    fn driver(settings: Settings, facts: watch::Receiver<Facts>, stop: CancellationToken) -> (Self, Driver) {
         let (requests, queue) = mpsc::channel(QUEUE);
         let (sender, status) = watch::channel(Status::default());
         let driver = Driver {
@@ -74,7 +79,7 @@ impl Wifi {
             scans: Vec::new(),
             scan_until: None,
         };
-        (Self { requests, status }, driver.run())
+        (Self { requests, status }, driver)
     }
 
     /// How it is, to watch.
@@ -165,9 +170,7 @@ impl Driver {
                 }
                 Err(error) => error.to_string(),
             };
-            self.machine.on(self.begin.elapsed(), Event::Gone);
-            self.answer(Err(Failure::Radio));
-            self.scans.clear();
+            self.let_go();
             if told != problem {
                 tracing::warn!("no Wi-Fi: {problem}; trying again");
                 told.clone_from(&problem);
@@ -181,6 +184,15 @@ impl Driver {
                 return;
             }
         }
+    }
+
+    /// The radio is lost, and with it all that was under way.
+    fn let_go(&mut self) {
+        self.machine.on(self.begin.elapsed(), Event::Gone);
+        self.answer(Err(Failure::Radio));
+        self.scans.clear();
+        // Otherwise who asks next would wait for a scan that nobody began.
+        self.scan_until = None;
     }
 
     /// Waits, and refuses whoever asks. Says whether it is time to stop.
@@ -408,17 +420,14 @@ impl Driver {
             Mode::Trying => self.asked.as_ref().map(|(network, _)| network.ssid.clone()),
             _ => None,
         };
+        let wired = self.facts.borrow().wired;
         self.status.send_if_modified(|status| {
             let before = status.clone();
             status.interface = Some(radio.interface().to_owned());
             status.mode = mode;
             status.ssid = ssid;
             status.clients = radio.clients_known();
-            match mode {
-                Mode::Joined => (status.failure, status.problem) = (None, None),
-                Mode::AccessPoint | Mode::Seeking => status.problem = None,
-                _ => {}
-            }
+            status.forget_what_is_over(wired);
             *status != before
         });
     }
@@ -432,5 +441,43 @@ async fn until(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ssid;
+
+    #[tokio::test]
+    async fn with_the_radio_goes_all_that_was_under_way() {
+        let (_sender, facts) = watch::channel(Facts::default());
+        let settings = Settings {
+            interface: None,
+            country: None,
+            access_point: None,
+            patience: Duration::from_secs(1),
+            dhcp_script: "/bin/true".into(),
+            host_name: "stick".to_owned(),
+            folder: "/nowhere".into(),
+        };
+        let (_, mut driver) = Wifi::driver(settings, facts, CancellationToken::new());
+        let (reply, join) = oneshot::channel();
+        let ssid = Ssid::new("home").unwrap();
+        driver.asked = Some((
+            Network {
+                ssid,
+                key: None,
+                hidden: false,
+            },
+            reply,
+        ));
+        let (reply, scan) = oneshot::channel();
+        driver.scans.push(reply);
+        driver.scan_until = Some(Instant::now() + SCAN_TIME);
+        driver.let_go();
+        assert_eq!(join.await, Ok(Err(Failure::Radio)));
+        assert!(scan.await.is_err());
+        assert_eq!(driver.scan_until, None, "the next one begins a scan");
     }
 }

@@ -15,7 +15,7 @@
 //! - The access point is wanted while the device has no owner, and while it has no network: neither a cable with an address nor a
 //!   Wi-Fi network. Remembered networks come first.
 //! - With an owner it comes only after a network was away for a while: a router that restarts is waited for. While nobody is in
-//!   it, networks are looked for again and again.
+//!   it, remembered networks are looked for again and again. With nothing remembered it stays.
 //! - Who asks for a network from within the access point loses it. If joining fails, it is back at once, with the reason.
 
 #[cfg(test)]
@@ -445,10 +445,10 @@ impl Machine {
             Phase::Addressing { asked: true, .. } => self.fail(now, Failure::NoAddress),
             Phase::Addressing { asked: false, .. } => self.without_network(now),
             Phase::Seeking { .. } => self.without_network(now),
-            Phase::Open { .. } => match self.remembered {
-                0 => self.open_or_rest(now),
-                _ => self.seek(now, SHORT_LOOK),
-            },
+            Phase::Open { .. } if self.remembered > 0 => self.seek(now, SHORT_LOOK),
+            // There is nothing to look for, and who is in it, or about to join it, is not to be thrown out.
+            Phase::Open { .. } if self.wants_open() => self.phase = Phase::Open { since: now },
+            Phase::Open { .. } => self.open_or_rest(now),
             Phase::Waiting { .. } => self.settle(now),
             Phase::Absent | Phase::Resting | Phase::Joined => {}
         }

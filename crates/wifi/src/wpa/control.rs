@@ -1,9 +1,11 @@
-//! The control socket: one datagram is a command, one its answer. Messages come over a second socket, so that no answer is
-//! taken for one.
+//! The control socket: one datagram is a command, one its answer. Messages come over an end of their own, so that no answer is
+//! taken for one. Each command has its own end, too: an answer that comes too late finds nobody, where the next command would
+//! take it for its own.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -72,24 +74,32 @@ impl Drop for End {
 
 /// A conversation with `wpa_supplicant` about one interface.
 pub(super) struct Control {
-    commands: End,
+    socket: PathBuf,
+    folder: PathBuf,
+    /// Commands so far: their ends are called by it.
+    commands: AtomicU64,
     listener: JoinHandle<()>,
 }
 
 impl Control {
     /// Opens it; `folder` is for its own ends. Messages come out of the receiver, which ends when `wpa_supplicant` does.
     pub(super) async fn open(socket: &Path, folder: &Path) -> Result<(Self, mpsc::Receiver<Message>), WpaError> {
-        let commands = End::open(folder.join("commands"), socket)?;
         let messages = End::open(folder.join("messages"), socket)?;
         expect_ok("ATTACH", &messages.ask("ATTACH").await?)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let listener = tokio::spawn(listen(messages, sender));
-        Ok((Self { commands, listener }, receiver))
+        let control = Self {
+            socket: socket.to_owned(),
+            folder: folder.to_owned(),
+            commands: AtomicU64::new(0),
+            listener,
+        };
+        Ok((control, receiver))
     }
 
     /// Asks for something.
     pub(super) async fn ask(&self, command: &str) -> Result<String, WpaError> {
-        let answer = self.commands.ask(command).await?;
+        let answer = self.answer(command).await?;
         if answer.starts_with("FAIL") || answer.starts_with("UNKNOWN COMMAND") {
             return Err(WpaError::Refused(name_of(command)));
         }
@@ -98,7 +108,13 @@ impl Control {
 
     /// Has something done.
     pub(super) async fn tell(&self, command: &str) -> Result<(), WpaError> {
-        expect_ok(command, &self.commands.ask(command).await?)
+        expect_ok(command, &self.answer(command).await?)
+    }
+
+    async fn answer(&self, command: &str) -> io::Result<String> {
+        let number = self.commands.fetch_add(1, Ordering::Relaxed);
+        let end = End::open(self.folder.join(format!("command-{number}")), &self.socket)?;
+        end.ask(command).await
     }
 }
 
@@ -177,6 +193,50 @@ mod tests {
         assert_eq!(error.to_string(), "wpa_supplicant refuses SET_NETWORK 0 psk");
         drop(control);
         assert_eq!(messages.recv().await, None);
+        other.abort();
+    }
+
+    /// Answers to `STATUS` only when the next command is there, and to that right after.
+    async fn slow_supplicant(path: PathBuf) {
+        let socket = UnixDatagram::bind(path).unwrap();
+        let mut buffer = [0; 512];
+        let mut late = None;
+        loop {
+            let (length, sender) = socket.recv_from(&mut buffer).await.unwrap();
+            let sender = sender.as_pathname().unwrap().to_owned();
+            let answer = match std::str::from_utf8(&buffer[..length]).unwrap() {
+                "ATTACH" => "OK\n",
+                "PING" => "PONG\n",
+                _ => {
+                    late = Some(sender);
+                    continue;
+                }
+            };
+            if let Some(late) = late.take() {
+                // Who asked may be gone.
+                let _ = socket.send_to(b"wpa_state=SCANNING\n", &late).await;
+            }
+            socket.send_to(answer.as_bytes(), &sender).await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_is_not_taken_for_that_of_the_next_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wlan0");
+        let other = tokio::spawn(slow_supplicant(path.clone()));
+        while !path.exists() {
+            tokio::task::yield_now().await;
+        }
+        let (control, _messages) = Control::open(&path, folder.path()).await.unwrap();
+        let error = control.ask("STATUS").await.unwrap_err();
+        assert!(matches!(error, WpaError::Silent(_)), "{error}");
+        for _ in 0..2 {
+            assert_eq!(control.ask("PING").await.unwrap(), "PONG\n");
+        }
+        drop(control);
+        let left = || fs::read_dir(folder.path()).unwrap().flatten();
+        assert!(left().all(|entry| !entry.file_name().to_string_lossy().starts_with("command")));
         other.abort();
     }
 }

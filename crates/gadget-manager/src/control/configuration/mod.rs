@@ -17,6 +17,7 @@ use web::{
 
 pub(crate) use draft::Draft;
 pub(crate) use files::recover;
+pub(in crate::control) use files::write_aside;
 pub(crate) use keeper::Keeper;
 pub(in crate::control) use keeper::judge;
 pub(in crate::control) use wipe::Wiper;
@@ -144,7 +145,7 @@ impl Control {
 }
 
 /// Runs what takes a while on a thread that may.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(problem::internal("the device met a fault of its own")))
 }

@@ -141,15 +141,19 @@ fn network(loaded: &Loaded, doors: &Doors, radio: Option<&network::Radio>) -> Ne
 }
 
 fn problem(interfaces: &[Interface], unreachable: bool, is_access_point: bool, wifi: &Status) -> Option<Problem> {
-    if let Some((ssid, why)) = &wifi.failure {
-        return Some(network::of_failure(&ssid.to_string(), *why));
-    }
     let problem = |text: &str, remedy: &str| Some(Problem::new(ProblemCode::Unreachable, text).remedy(remedy));
-    if is_access_point && !network::is_wired(interfaces) {
-        problem(
-            "the device is in no network but its own",
-            "let it join a Wi-Fi network, or plug in a network cable",
-        )
+    // With a cable that has brought an address, it matters only to who asked, and was told.
+    let wired = network::is_wired(interfaces);
+    let failure = wifi.failure.as_ref().filter(|_| !wired);
+    let failure = failure.map(|(ssid, why)| network::of_failure(&ssid.to_string(), *why));
+    if is_access_point && !wired {
+        // Who is in there waits to hear why it is not another one.
+        failure.or_else(|| {
+            problem(
+                "the device is in no network but its own",
+                "let it join a Wi-Fi network, or plug in a network cable",
+            )
+        })
     } else if let Some(trouble) = &wifi.problem {
         problem(&format!("Wi-Fi does not work: {trouble}"), "see the log")
     } else if !interfaces.iter().any(|interface| interface.up) {
@@ -163,6 +167,48 @@ fn problem(interfaces: &[Interface], unreachable: bool, is_access_point: bool, w
             "see that the router gives addresses (DHCP)",
         )
     } else {
-        None
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use web::api::InterfaceKind;
+    use wifi::{Failure, Ssid};
+
+    use super::*;
+
+    fn interface(kind: InterfaceKind, up: bool, addresses: &[&str]) -> Interface {
+        Interface {
+            name: "it".to_owned(),
+            kind,
+            up,
+            addresses: addresses.iter().map(|&address| address.to_owned()).collect(),
+            mac: None,
+            ssid: None,
+        }
+    }
+
+    #[test]
+    fn a_failed_join_hides_nothing_that_matters_more() {
+        let failed = Status {
+            failure: Some((Ssid::new("home").unwrap(), Failure::WrongKey)),
+            ..Status::default()
+        };
+        let told = |interfaces: &[Interface], is_access_point| {
+            let unreachable = network::reachable(interfaces).is_empty();
+            problem(interfaces, unreachable, is_access_point, &failed).map(|problem| problem.detail)
+        };
+        let cable = |up, addresses: &[&str]| [interface(InterfaceKind::Ethernet, up, addresses)];
+        let radio = |addresses: &[&str]| [interface(InterfaceKind::Wifi, true, addresses)];
+        let wrong = Some("the Wi-Fi network \"home\" has another password");
+        assert_eq!(told(&cable(true, &["192.0.2.7/24"]), false), None);
+        assert_eq!(told(&cable(true, &["192.0.2.7/24"]), true), None);
+        let out = told(&cable(false, &[]), false);
+        assert_eq!(out.as_deref(), Some("the device is in no network"));
+        let mute = told(&cable(true, &[]), false);
+        assert_eq!(mute.as_deref(), Some("the device has no address in its network"));
+        assert_eq!(told(&radio(&["192.168.213.1/24"]), true).as_deref(), wrong);
+        assert_eq!(told(&radio(&["192.0.2.8/24"]), false).as_deref(), wrong);
     }
 }

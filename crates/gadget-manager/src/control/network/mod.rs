@@ -14,7 +14,11 @@ use zeroize::Zeroizing;
 pub(super) use interfaces::{interfaces, is_wired, reachable};
 pub(super) use radio::{Radio, keep};
 
-use super::{Control, configuration::Draft};
+use super::{
+    Control,
+    configuration::{Draft, on_a_thread},
+    update::refuse_on_trial,
+};
 
 /// Steps of joining: let in, and an address.
 const STEPS: u64 = 2;
@@ -44,6 +48,8 @@ impl NetworkControl for Control {
     async fn join(&self, join: Join, report: Report<'_>) -> Result<()> {
         let radio = self.radio.get().ok_or_else(no_wifi)?;
         let network = network(&join)?;
+        // What it could not remember is not joined: the network that it is in would be lost for nothing.
+        on_a_thread(refuse_on_trial).await?;
         report(0, STEPS, Unit::Steps);
         // Before it is tried, not after: it may be in a message that tells of it.
         let secret = network.key.iter().map(|key| Zeroizing::new(key.expose().to_owned()));

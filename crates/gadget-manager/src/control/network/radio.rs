@@ -2,15 +2,17 @@
 
 use std::{
     fs, io,
-    io::Write as _,
     net::IpAddr,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+};
 use tokio_util::sync::CancellationToken;
 use wifi::{AccessPoint, Facts, Key, Mode, Settings, Ssid, Status, Wifi};
 use zeroize::Zeroizing;
@@ -18,13 +20,11 @@ use zeroize::Zeroizing;
 use super::interfaces::{interfaces, is_wired};
 use crate::{
     config::{Config, Loaded, wifi::WifiConfig},
-    control::Control,
+    control::{Control, configuration::write_aside},
 };
 
 /// How often it is looked whether there is a cable.
 const LOOK: Duration = Duration::from_secs(2);
-/// How often it is tried to read or keep the access point's key.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// Wi-Fi as the rest of the device sees it.
 #[derive(Clone)]
@@ -60,9 +60,7 @@ pub(in crate::control) async fn keep(
 ) {
     let loaded = control.handle.view().loaded.clone();
     let Some(config) = &loaded.config.wifi else { return };
-    let Some(own) = own(&loaded.config, config, &stop).await else {
-        return;
-    };
+    let own = own(&loaded.config, config).await;
     if let Some(own) = &own {
         control.recent.hide(vec![Zeroizing::new(own.key.expose().to_owned())]);
     }
@@ -88,19 +86,16 @@ pub(in crate::control) async fn keep(
         wifi,
         own,
     });
-    let run = tokio::spawn(run);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            // The other ends live as long as the daemon.
-            _ = views.changed() => {}
-            _ = claimed.changed() => {}
-            _ = status.changed() => {
+    let mut run = tokio::spawn(run);
+    let ended = loop {
+        match turn(&mut run, &mut views, &mut claimed, &mut status).await {
+            Turn::Ended(ended) => break ended,
+            Turn::Status => {
                 let is_open = status.borrow_and_update().mode == Mode::AccessPoint;
                 portal.send_replace(is_open.then_some(wifi::PORTAL_ADDRESS.into()));
                 control.state.refresh();
             }
-            () = tokio::time::sleep(LOOK) => {}
+            Turn::Facts => {}
         }
         let now = look(&views.borrow_and_update().loaded, *claimed.borrow_and_update());
         sender.send_if_modified(|facts| {
@@ -108,9 +103,37 @@ pub(in crate::control) async fn keep(
             *facts = now;
             differs
         });
+    };
+    match ended {
+        Ok(()) if stop.is_cancelled() => {}
+        Ok(()) => tracing::error!("the task of Wi-Fi ended too early; there is no Wi-Fi until the next start"),
+        Err(panic) => tracing::error!("the task of Wi-Fi ended: {panic}; there is no Wi-Fi until the next start"),
     }
-    if let Err(panic) = run.await {
-        tracing::error!("the task of Wi-Fi ended: {panic}");
+}
+
+/// What there is to do.
+enum Turn {
+    /// Nothing any more: the task of Wi-Fi ended. Told to stop, it does so by itself.
+    Ended(Result<(), JoinError>),
+    /// Wi-Fi is otherwise.
+    Status,
+    /// What Wi-Fi has to know may be otherwise.
+    Facts,
+}
+
+/// Waits for whatever is next. Who publishes nothing any more is no reason to go on.
+async fn turn<View>(
+    run: &mut JoinHandle<()>,
+    views: &mut watch::Receiver<View>,
+    claimed: &mut watch::Receiver<bool>,
+    status: &mut watch::Receiver<Status>,
+) -> Turn {
+    tokio::select! {
+        ended = run => Turn::Ended(ended),
+        Ok(()) = views.changed() => Turn::Facts,
+        Ok(()) = claimed.changed() => Turn::Facts,
+        Ok(()) = status.changed() => Turn::Status,
+        () = tokio::time::sleep(LOOK) => Turn::Facts,
     }
 }
 
@@ -140,26 +163,16 @@ fn settings(config: &Config, wifi: &WifiConfig, own: Option<AccessPoint>) -> Set
     }
 }
 
-/// The access point, if there is to be one; nothing at all when it is time to stop.
-async fn own(config: &Config, wifi: &WifiConfig, stop: &CancellationToken) -> Option<Option<AccessPoint>> {
+/// The access point, if there is to be one. Whatever is wrong with it, networks are joined without it.
+async fn own(config: &Config, wifi: &WifiConfig) -> Option<AccessPoint> {
     if !wifi.access_point {
-        return Some(None);
+        return None;
     }
     let file = key_file(config);
-    let mut last = String::new();
-    loop {
-        match key(&file).and_then(|key| access_point(&gadget::machine_serial().serial, key)) {
-            Ok(own) => return Some(Some(own)),
-            Err(error) => {
-                let text = error.to_string();
-                if text != last {
-                    tracing::error!("no access point: {}: {text}; trying again", file.display());
-                    last = text;
-                }
-            }
-        }
-        stop.run_until_cancelled(tokio::time::sleep(RETRY)).await?;
-    }
+    let made = tokio::task::spawn_blocking(move || access_point(&gadget::machine_serial().serial, key(&file)?));
+    let made = made.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    made.inspect_err(|error| tracing::error!("no access point until the next start: {error}"))
+        .ok()
 }
 
 /// Named by the end of the board's serial number, which is on no other one nearby.
@@ -175,30 +188,39 @@ fn key_file(config: &Config) -> PathBuf {
     config.state_dir.join("access-point-key")
 }
 
-/// Reads the key, or makes one and keeps it: this user's only.
+/// Reads the key, or makes one and keeps it: this user's only. One that cannot be kept is as good, until the next start. Blocks.
 fn key(file: &Path) -> io::Result<Key> {
-    match fs::read_to_string(file).map(Zeroizing::new) {
-        Ok(text) => {
-            if let Ok(key) = Key::new(text.trim().to_owned()) {
+    let unreadable = match fs::read(file).map(Zeroizing::new) {
+        Ok(bytes) => {
+            // The owner may have typed it on a PC, where some editors put a mark before the text. What is no UTF-8 has no key in it.
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            if let Ok(key) = Key::new(text.trim_start_matches('\u{feff}').trim().to_owned()) {
                 return Ok(key);
             }
             tracing::warn!("{} has no key in it; making another one", file.display());
+            None
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(error),
+    };
     let text = wifi::make_key()?;
-    let new = file.with_extension("new");
+    // What cannot be read now may be read at the next start: it is not written over.
+    let kept = unreadable.map_or_else(|| write(file, &text), Err);
+    if let Err(error) = kept {
+        tracing::error!(
+            "the access point's key is another one after each start, since it cannot be kept in {}: {error}; see that the card is \
+             neither full nor read-only, or remove the file",
+            file.display()
+        );
+    }
+    Key::new(text).map_err(io::Error::other)
+}
+
+fn write(file: &Path, key: &str) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut written = options.open(&new)?;
-    written.write_all(text.as_bytes())?;
-    written.sync_all()?;
-    fs::rename(&new, file)?;
-    Key::new(text).map_err(io::Error::other)
+    write_aside(file, key.as_bytes(), 0o600)
 }
 
 #[cfg(test)]
@@ -218,6 +240,63 @@ mod tests {
         assert_eq!(key(&file).unwrap().expose(), "FROM-THE-CARD");
         fs::write(&file, "short").unwrap();
         assert_ne!(key(&file).unwrap().expose(), "short");
+    }
+
+    #[test]
+    fn a_key_that_an_editor_has_saved_in_its_own_way_keeps_nobody_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access-point-key");
+        fs::write(&file, "\u{feff}FROM-THE-CARD\r\n").unwrap();
+        assert_eq!(key(&file).unwrap().expose(), "FROM-THE-CARD");
+        let utf16: Vec<u8> = "\u{feff}FROM-THE-CARD"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        fs::write(&file, utf16).unwrap();
+        let made = key(&file).unwrap();
+        assert_eq!(made, key(&file).unwrap(), "it is kept");
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_or_kept_is_one_until_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("unreadable");
+        fs::create_dir(&file).unwrap();
+        assert_ne!(key(&file).unwrap(), key(&file).unwrap());
+        assert!(file.is_dir(), "it is left alone");
+        let file = folder.path().join("file/access-point-key");
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert_ne!(key(&file).unwrap(), key(&file).unwrap());
+        // Nothing can be written in its place, whoever tries.
+        let file = folder.path().join("full");
+        fs::create_dir(folder.path().join(".full.new")).unwrap();
+        assert_ne!(key(&file).unwrap(), key(&file).unwrap());
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn what_a_power_cut_left_does_not_show_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access-point-key");
+        for left in [".access-point-key.new", "access-point-key.new"] {
+            fs::write(folder.path().join(left), "half").unwrap();
+        }
+        key(&file).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!folder.path().join(".access-point-key.new").exists());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_task_is_noticed_and_nobody_turns_in_circles() {
+        let (_, mut views) = watch::channel(());
+        let (_, mut claimed) = watch::channel(false);
+        let (_, mut status) = watch::channel(Status::default());
+        let mut run = tokio::spawn(std::future::pending());
+        let early = turn(&mut run, &mut views, &mut claimed, &mut status);
+        assert!(tokio::time::timeout(LOOK / 10, early).await.is_err());
+        run.abort();
+        let ended = turn(&mut run, &mut views, &mut claimed, &mut status).await;
+        assert!(matches!(ended, Turn::Ended(Err(_))));
     }
 
     #[test]
