@@ -110,6 +110,34 @@ impl Input {
             self.motions.extend(motions(&bytes[..length], self.key));
         }
     }
+
+    /// Does this to its end, and forgets what the key does meanwhile. If it is down at the end, returns when it comes up.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    pub(super) async fn ignore_during(&mut self, work: impl Future<Output = ()>) -> io::Result<()> {
+        let mut work = std::pin::pin!(work);
+        let mut last = Motion::Up;
+        loop {
+            tokio::select! {
+                // What is known of the key comes before the end of the work.
+                biased;
+                motion = self.motion() => match motion {
+                    Ok(motion) => last = motion,
+                    Err(error) => {
+                        work.await;
+                        return Err(error);
+                    }
+                },
+                () = &mut work => break,
+            }
+        }
+        while last == Motion::Down {
+            last = self.motion().await?;
+        }
+        Ok(())
+    }
 }
 
 /// What a key did, by these events.
@@ -158,6 +186,43 @@ mod tests {
         assert_eq!(of(Some(116)), [Motion::Down, Motion::Up]);
         assert_eq!(of(None), [Motion::Down, Motion::Down, Motion::Up]);
         assert_eq!(of(Some(1)), []);
+    }
+
+    #[tokio::test]
+    async fn what_the_key_does_during_work_is_forgotten() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("event");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut input = Input::open(&path, None).unwrap();
+        let keyboard = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let put = |value| (&keyboard).write_all(&event(EV_KEY, 116, value)).unwrap();
+        let a_moment = || tokio::time::sleep(std::time::Duration::from_millis(100));
+        // Pressed once more, before the work and while it is done.
+        put(1);
+        put(0);
+        let work = async {
+            put(1);
+            a_moment().await;
+            put(0);
+        };
+        input.ignore_during(work).await.unwrap();
+        let left = tokio::time::timeout(std::time::Duration::from_millis(50), input.motion()).await;
+        assert!(left.is_err(), "{left:?}");
+        // Held beyond its end.
+        let work = async {
+            put(1);
+            a_moment().await;
+        };
+        let release = async {
+            a_moment().await;
+            a_moment().await;
+            put(0);
+        };
+        let (ignored, ()) = tokio::join!(input.ignore_during(work), release);
+        ignored.unwrap();
+        put(1);
+        assert_eq!(input.motion().await.unwrap(), Motion::Down);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! | pressed | one claim is open for five minutes, for who has no way to read the code | media go out, or in again |
 //! | held | the setup stick is shown instead of the disks; held once more, the disks | the same |
 //! | held very long | factory reset | the same |
+//!
+//! Until a press is carried out, the button counts for nothing: what an impatient hand does meanwhile is no order.
 
 mod input;
 mod press;
@@ -64,8 +66,7 @@ async fn watch(control: &Control, mut input: Input, button: &ButtonConfig) -> st
             let down = Instant::now();
             if let Ok(up) = timeout_at(down + button.hold(), until(&mut input, Motion::Up)).await {
                 up?;
-                press::pressed(control).await;
-                return Ok(());
+                return input.ignore_during(press::pressed(control)).await;
             }
             held(control);
             if let Some(reset) = button.reset() {

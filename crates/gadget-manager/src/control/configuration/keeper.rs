@@ -299,7 +299,7 @@ impl Worker {
         let found = blocking(move || Ok(history.get(number))).await?;
         let version = found.ok_or_else(|| not_found("version", &number.to_string()))?;
         let words = format!("back to version {number}");
-        self.change(&words, Box::new(move |draft| draft.replace_config(&version.text)), true)
+        self.change(&words, Box::new(move |draft| draft.go_back(&version.text)), true)
             .await
     }
 

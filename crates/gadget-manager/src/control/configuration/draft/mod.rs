@@ -16,7 +16,7 @@ use super::files::Texts;
 /// What belongs to this installation and not to what it serves: nobody changes it from afar, and a back-up of another
 /// device does not bring it along.
 const LOCAL_KEYS: [&str; 4] = ["state_dir", "run_dir", "secrets", "web"];
-/// What belongs to the place where the device is, and stays unless another text says something about it.
+/// What belongs to the place where the device is, and stays unless a text from elsewhere says something about it.
 const PLACE_KEY: &str = "wifi";
 
 /// A configuration that is being changed.
@@ -62,7 +62,20 @@ impl Draft {
 
     /// Takes another text instead. What belongs to this installation stays.
     pub(crate) fn replace_config(&mut self, text: &str) -> Result<(), Problem> {
-        let mut new = document(text, "the configuration")?;
+        self.replace(document(text, "the configuration")?);
+        Ok(())
+    }
+
+    /// Takes an earlier text of this device instead. It knows nothing of the networks that were joined since, and their passwords are
+    /// kept nowhere else: these stay, too.
+    pub(super) fn go_back(&mut self, text: &str) -> Result<(), Problem> {
+        let mut earlier = document(text, "the configuration")?;
+        earlier.remove(PLACE_KEY);
+        self.replace(earlier);
+        Ok(())
+    }
+
+    fn replace(&mut self, mut new: DocumentMut) {
         for key in LOCAL_KEYS {
             new.remove(key);
         }
@@ -85,7 +98,6 @@ impl Draft {
         self.config = text;
         normalise(&mut self.config);
         self.forget_orphans();
-        Ok(())
     }
 
     /// Refuses a foreign text that would change what belongs to this installation.

@@ -152,6 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_version_keeps_the_networks_and_their_passwords() {
+        let mut draft = draft("[wifi]\n", "");
+        draft.remember_wifi(&network("Home", Some("first password")));
+        let present = read(&draft);
+        for earlier in [
+            "name = \"other\"\n",
+            "name = \"other\"\n[wifi]\n",
+            "name = \"other\"\n[wifi]\ncountry = \"DE\"\n[[wifi.network]]\nssid = \"Old\"\nopen = true\n",
+        ] {
+            draft.go_back(earlier).unwrap();
+            let text = draft.texts().config;
+            assert_eq!(read(&draft), present, "{text}");
+            assert!(text.contains("\"other\"") && !text.contains("DE"), "{text}");
+        }
+    }
+
+    #[test]
     fn other_configurations_keep_the_networks_and_a_reset_forgets_them() {
         let mut draft = draft("[wifi]\ncountry = \"DE\"\n", "");
         draft.remember_wifi(&network("Home", Some("first password")));
