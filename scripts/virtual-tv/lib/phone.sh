@@ -36,13 +36,12 @@ phone_waits() { wait_until 60 "the page to be open" curl -s --max-time 10 -o "$W
 stick_claim_code() { stick sed -n 's/.*"claim_code": *"\([^"]*\)".*/\1/p' /var/lib/cloud-stick/web/access.json; }
 
 # tv_mount_setup: waits for the setup stick to be in, and mounts it. (A kernel that has just seen a medium come may still be reading its
-# partition table.)
+# partition table; and until the stick comes back with it, its place may still have the disk of before, which goes at any moment.)
 tv_mount_setup() {
-    local disk
-    disk=$(tv_wait_disk 0)
-    wait_until 60 "the setup stick to be mounted" tv sh -c '
-        blockdev --rereadpt "$1" 2>/dev/null
-        mount -t vfat -o iocharset=utf8 "${1}1" /mnt/tv 2>/dev/null' sh "$disk"
+    wait_until 150 "the setup stick to be mounted" tv sh -c '
+        disk=$(sh /share/guest/tv disk 0) && dd if="$disk" of=/dev/null bs=2048 count=1 iflag=direct 2>/dev/null &&
+        { blockdev --rereadpt "$disk" 2>/dev/null; mount -t vfat -o iocharset=utf8 "${disk}1" /mnt/tv 2>/dev/null; } &&
+        { test -e "/mnt/tv/READ ME.txt" || { umount /mnt/tv && false; }; }'
 }
 
 # tv_eject_setup: as a person does it who has dropped something on it, or not. tv_setup_says PATTERN: it came back with a report that
