@@ -6,10 +6,13 @@ use gadget::{Force, GadgetError, LunState, MassStorageGadget};
 use tokio::sync::{Notify, watch};
 use tracing::info;
 
-use crate::daemon::{
-    disk::{Phase, State},
-    limits,
-    medium::Medium,
+use crate::{
+    daemon::{
+        disk::{Phase, State},
+        limits,
+        medium::Medium,
+    },
+    stack::Stack,
 };
 
 /// What is to be in a LUN.
@@ -39,32 +42,47 @@ impl Slot {
         }
     }
 
-    /// The medium that should be in it now.
-    pub(super) fn wanted(&mut self) -> Option<Arc<Medium>> {
-        self.state
-            .as_mut()
-            .and_then(|state| state.borrow_and_update().medium.clone())
-    }
-
-    /// Whether the slot's disk is on its way.
-    fn is_opening(&self) -> bool {
-        match &self.state {
-            Some(state) => {
-                state.borrow().medium.is_none() && !matches!(state.borrow().phase, Phase::Fenced { .. } | Phase::Closed)
-            }
-            // Between two configurations: it is about to be started.
-            None => self.name.is_some(),
+    /// What should be in it now.
+    pub(super) fn wanted(&mut self) -> Wanted {
+        let Some(state) = &mut self.state else {
+            return Wanted {
+                medium: None,
+                // Between two configurations: it is about to be started.
+                opening: self.name.is_some(),
+                read_only: self.read_only,
+            };
+        };
+        let state = state.borrow_and_update();
+        let protected = |stack: &Arc<Stack>| stack.disk.properties().read_only;
+        Wanted {
+            opening: state.medium.is_none() && !matches!(state.phase, Phase::Fenced { .. } | Phase::Closed),
+            read_only: self.read_only || state.stack.as_ref().is_some_and(protected),
+            medium: state.medium.clone(),
         }
     }
+}
 
-    /// Whether its disk can stay as it is in the LUN. Only a LUN that may be empty changes its write protection.
-    fn suits(&self, present: Present<'_>) -> bool {
-        !self.removable || self.is_read_only() == present.read_only
+/// What should be in a LUN, seen at one moment. The disk's state goes on while the gadget is asked what is: two looks at it
+/// may see a disk without a medium that is not being opened either, and the medium that just came would be taken out.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// The medium, if there is one.
+    pub medium: Option<Arc<Medium>>,
+    /// The disk is on its way, and its medium with it.
+    opening: bool,
+    /// The host may not write.
+    read_only: bool,
+}
+
+impl Wanted {
+    /// Where the medium is.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.medium.as_deref().map(Medium::path)
     }
 
-    fn is_read_only(&self) -> bool {
-        let disk = self.state.as_ref().and_then(|state| state.borrow().stack.clone());
-        self.read_only || disk.is_some_and(|stack| stack.disk.properties().read_only)
+    /// Whether the medium can stay in the LUN as it is. Only a LUN that may be empty changes its write protection.
+    fn suits(&self, slot: &Slot, present: Present<'_>) -> bool {
+        !slot.removable || self.read_only == present.read_only
     }
 }
 
@@ -109,24 +127,22 @@ impl Lun {
         gadget: &MassStorageGadget,
         index: usize,
         slot: &Slot,
-        wanted: Option<Arc<Medium>>,
+        wanted: Wanted,
         is_in: Option<Present<'_>>,
     ) -> Result<(), GadgetError> {
-        match (&wanted, is_in) {
-            (Some(medium), Some(old)) if medium.path() == old.path && slot.suits(old) => {
+        match (&wanted.medium, is_in) {
+            (Some(medium), Some(old)) if medium.path() == old.path && wanted.suits(slot, old) => {
                 // Put there before, or by the daemon that was killed.
                 self.ejected_by_host = false;
             }
             (Some(_), None) if self.ejected_by_host || self.ejected => return Ok(()),
             (Some(medium), None) => {
-                gadget.insert(index, medium.path(), slot.is_read_only()).await?;
+                gadget.insert(index, medium.path(), wanted.read_only).await?;
                 info!("LUN {index}: {} is in", slot.name.as_deref().unwrap_or_default());
             }
             (Some(medium), Some(old)) => {
                 self.write_out(old.path).await;
-                gadget
-                    .swap(index, medium.path(), slot.is_read_only(), Force::Yes)
-                    .await?;
+                gadget.swap(index, medium.path(), wanted.read_only, Force::Yes).await?;
                 let name = slot.name.as_deref().unwrap_or_default();
                 match medium.path() == old.path {
                     true => info!("LUN {index}: {name} is in with another write protection"),
@@ -134,7 +150,7 @@ impl Lun {
                 }
             }
             // Left by a killed daemon: its disk is being opened, and the host waits for it meanwhile.
-            (None, Some(_)) if self.medium.is_none() && slot.is_opening() => return Ok(()),
+            (None, Some(_)) if self.medium.is_none() && wanted.opening => return Ok(()),
             (None, Some(old)) => {
                 self.write_out(old.path).await;
                 self.leaving = true;
@@ -146,7 +162,7 @@ impl Lun {
         }
         self.error = None;
         self.leaving = false;
-        self.medium = wanted;
+        self.medium = wanted.medium;
         Ok(())
     }
 
@@ -222,4 +238,50 @@ pub(super) async fn any_changed(slots: &mut [Slot]) {
         std::future::pending::<()>().await;
     }
     futures::future::select_all(waits).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening() -> (watch::Sender<State>, Slot) {
+        let (sender, state) = watch::channel(State::new(Phase::Opening { error: None }, None));
+        let slot = Slot {
+            name: Some("films".to_owned()),
+            state: Some(state),
+            ..Slot::empty()
+        };
+        (sender, slot)
+    }
+
+    #[test]
+    fn what_is_wanted_is_what_was_seen_at_one_moment() {
+        let (sender, mut slot) = opening();
+        let wanted = slot.wanted();
+        // The disk opens while the gadget is asked what is in it, which takes its time: what a dead daemon left stays in.
+        let (medium, _returned) = Medium::new(Path::new("/dev/ublkb0"));
+        sender.send_replace(State {
+            medium: Some(medium),
+            ..State::new(Phase::Open, None)
+        });
+        assert!(wanted.path().is_none() && wanted.opening);
+        let later = slot.wanted();
+        assert!(later.path() == Some(Path::new("/dev/ublkb0")) && !later.opening);
+    }
+
+    #[test]
+    fn a_disk_that_will_not_come_is_not_waited_for() {
+        let (sender, mut slot) = opening();
+        let fenced = Phase::Fenced { error: String::new() };
+        for phase in [fenced, Phase::Closed] {
+            sender.send_replace(State::new(phase, None));
+            assert!(!slot.wanted().opening);
+        }
+        assert!(!Slot::empty().wanted().opening);
+        let about_to_start = Slot {
+            state: None,
+            ..opening().1
+        };
+        assert!({ about_to_start }.wanted().opening);
+    }
 }

@@ -27,7 +27,7 @@ use crate::config::Loaded;
 use gadget_config::gadget_config;
 pub(crate) use gadget_config::{is_read_only, is_removable, problems, shape};
 pub(crate) use lun::Slot;
-use lun::{Lun, any_changed};
+use lun::{Lun, Wanted, any_changed};
 use remote::{Kind, Order};
 pub(crate) use remote::{OrderError, Remote};
 pub(crate) use report::{LunReport, Report};
@@ -312,10 +312,7 @@ impl Worker {
             }
             let (slot, lun) = (&self.current[index], &mut self.luns[index]);
             let wanted = wanted[index].clone();
-            if !slot.removable
-                && lun.medium.is_some()
-                && wanted.as_ref().map(|medium| medium.path()) != is_in.map(|medium| medium.path)
-            {
+            if !slot.removable && lun.medium.is_some() && wanted.path() != is_in.map(|medium| medium.path) {
                 return Outcome::Renew;
             }
             if let Err(problem) = lun.put(gadget, index, slot, wanted, is_in).await {
@@ -340,15 +337,14 @@ impl Worker {
         &mut self,
         gadget: &MassStorageGadget,
         present: &[gadget::LunState],
-        wanted: &[Option<Arc<Medium>>],
+        wanted: &[Wanted],
     ) -> Result<bool, GadgetError> {
         let mut emptied = false;
         for (index, lun) in self.luns.iter_mut().enumerate() {
             let Some(is_in) = present.get(index).and_then(lun::Present::of) else {
                 continue;
             };
-            let belongs =
-                |medium: &Option<Arc<Medium>>| medium.as_ref().is_some_and(|medium| medium.path() == is_in.path);
+            let belongs = |wanted: &Wanted| wanted.path() == Some(is_in.path);
             let stays = wanted.get(index).is_some_and(belongs);
             let may_be_empty = self.current.get(index).is_some_and(|slot| slot.removable);
             if lun.medium.is_some() && may_be_empty && !stays && wanted.iter().any(belongs) {
