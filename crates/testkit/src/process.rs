@@ -25,6 +25,8 @@ use spawner::Running;
 
 /// How often a condition without a notification of its own is looked at.
 const POLL: Duration = Duration::from_millis(20);
+/// How long a group that was killed may take to be gone.
+const DYING: Duration = Duration::from_secs(30);
 
 /// A child process with its own process group and a captured log.
 ///
@@ -175,10 +177,17 @@ impl Process {
         self.running.signal_group(Signal::SIGCONT);
     }
 
-    /// Kills its whole group without warning (SIGKILL) and waits until the process is gone.
+    /// Kills its whole group without warning (SIGKILL) and waits until all of it is gone.
     pub async fn kill(&self) -> Result<()> {
         self.running.signal_group(Signal::SIGKILL);
-        self.wait(Duration::from_secs(30)).await.map(drop)
+        self.wait(DYING).await?;
+        let gone = async {
+            while self.running.group_lives() {
+                time::sleep(POLL).await;
+            }
+        };
+        let gone = time::timeout(DYING, gone).await;
+        gone.map_err(|_| anyhow!(self.failure(&format!("left others of its group behind after {DYING:?}"))))
     }
 
     /// Asks it to end (SIGTERM) and waits; fails, after killing it, if it does not end in time.
@@ -214,6 +223,6 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.running.signal_group(Signal::SIGKILL);
-        self.running.wait_blocking();
+        self.running.wait_blocking(DYING);
     }
 }

@@ -1,14 +1,16 @@
 //! Starting and reaping children so that none survives and no signal ever meets a stranger.
 
 use std::{
-    io,
+    fs, io,
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
+    errno::Errno,
     sys::{
         signal::{self, Signal},
         wait::{Id, WaitPidFlag, waitid},
@@ -124,10 +126,33 @@ impl Running {
         }
     }
 
-    /// Waits for the end of a child that was killed; for use where nothing can be awaited.
-    pub(super) fn wait_blocking(&self) {
+    /// Whether somebody of its group still runs, the child or another: what was killed with it may take longer to be gone.
+    pub(super) fn group_lives(&self) -> bool {
+        // Who is dead and was not fetched by anybody yet counts as there for this call.
+        signal::killpg(self.pid, None) != Err(Errno::ESRCH) && running_in_group(self.pid)
+    }
+
+    /// Waits for the end of a child that was killed, and for `limit` for that of its group; for use where nothing can be
+    /// awaited.
+    pub(super) fn wait_blocking(&self, limit: Duration) {
         while *self.alive.lock().unwrap_or_else(PoisonError::into_inner) {
-            thread::sleep(std::time::Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
+        }
+        let begin = Instant::now();
+        while self.group_lives() && begin.elapsed() < limit {
+            thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Whether a process of this group is neither dead nor dying (proc(5), `/proc/pid/stat`).
+fn running_in_group(group: Pid) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    stats.into_iter().any(|stat| {
+        // The name before may hold anything.
+        let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+        let (state, its_group) = (fields.next(), fields.nth(1));
+        state.is_some_and(|state| !matches!(state, "Z" | "X")) && its_group == Some(group.to_string().as_str())
+    })
 }
