@@ -18,6 +18,20 @@ export RIG REPOSITORY CACHE TARGET PROGRAMS FILM
 
 say() { printf '%s\n' "$*" >&2; }
 
+# in_charge COMMAND...: runs a command that makes a process group of its own (timeout), which nobody reaches who stops this script's: what
+# ends this script ends the command, and is waited for. Its exit code.
+in_charge() {
+    local command code
+    "$@" </dev/null &
+    command=$!
+    trap 'kill -TERM "$command" 2>/dev/null' TERM INT HUP
+    wait "$command" && code=0 || code=$?
+    # A signal ends the wait, not what is waited for.
+    while kill -0 "$command" 2>/dev/null; do wait "$command" && code=0 || code=$?; done
+    trap - TERM INT HUP
+    return "$code"
+}
+
 # help SCRIPT: the comment at its top.
 help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
 
