@@ -50,14 +50,17 @@ programs_are_told_apart() {
     elf 01 28 "$interpreter" >"$WORK/arm"
     elf 02 b7 /lib/ld-linux-aarch64.so.1 >"$WORK/arm64"
     elf 01 28 /lib/ld-linux.so.3 >"$WORK/soft"
+    elf 01 28 '' >"$WORK/static"
     "$check" "$WORK/arm" 2>&1 || true
+    "$check" --static "$WORK/static" 2>&1 || true
+    ! "$check" --static "$WORK/arm" 2>/dev/null || echo 'a program with an interpreter was taken for a static one'
     for file in "$(type -P bash)" "$WORK/text" "$WORK/arm64" "$WORK/soft" "$WORK/none"; do
         ! "$check" "$file" 2>/dev/null || echo "$file was taken for a program for the boards"
     done
 }
 
-# elf CLASS MACHINE INTERPRETER: the head of an ELF, little endian.
-elf() { printf "\\x7fELF\\x$1\\x01\\x01%9s\\x02\\x00\\x$2\\x00%44s$3\\x00" '' '' | tr ' ' '\0'; }
+# elf CLASS MACHINE INTERPRETER: the head of an ELF, little endian, with the flag for hard float.
+elf() { printf "\\x7fELF\\x$1\\x01\\x01%9s\\x02\\x00\\x$2\\x00%17s\\x04%26s$3\\x00" '' '' '' | tr ' ' '\0'; }
 
 # Stubs for what Buildroot builds; the FAT partition and the slot are file systems like those of a card.
 card_is_as_laid_out() {

@@ -42,6 +42,7 @@ buildroot_prepare() {
     exec {lock}>"$BUILDROOT_OUTPUT/lock"
     flock --nonblock "$lock" || die "another run builds in $BUILDROOT_OUTPUT" 'Wait for it.'
     install -m 755 "$1" "$BUILDROOT_OUTPUT/program/gadget-manager"
+    install -m 755 "${1%/*}/verity-open" "$BUILDROOT_OUTPUT/program/verity-open"
     cp "$REPOSITORY"/LICENSE-{MIT,APACHE} "$BUILDROOT_OUTPUT/program/"
 }
 

@@ -21,7 +21,7 @@ image_tools() {
     local program missing=()
     local -A tools=([mksquashfs]=squashfs-tools [mkenvimage]=u-boot-tools [zstd]=zstd [mcopy]=mtools [mkfs.vfat]=dosfstools
         [sfdisk]=fdisk [cpio]=cpio [depmod]=kmod [readelf]=binutils [xz]=xz-utils [qemu-arm]=qemu-user [fdtget]=device-tree-compiler
-        [python3]=python3 [dpkg-deb]=dpkg [openssl]=openssl)
+        [python3]=python3 [dpkg-deb]=dpkg [openssl]=openssl [veritysetup]=cryptsetup-bin)
     PATH=$PATH:/usr/sbin:/sbin
     for program in "${!tools[@]}"; do
         command -v "$program" >/dev/null || missing+=("${tools[$program]}")

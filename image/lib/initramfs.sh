@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # The initramfs: busybox, the modules that lead to the root file system, and image/initramfs/init.
 
-# initramfs_make FILE: always the same bytes.
+# initramfs_make FILE VERITY-OPEN: always the same bytes. VERITY-OPEN is the program of crates/verity.
 initramfs_make() {
     local tree=$WORK/initramfs module
     rm -rf "$tree"
     mkdir -p "$tree"/{bin,dev,proc,sys,run,system,modules}
     cp "$PACKAGES/root/usr/bin/busybox" "$tree/bin/busybox"
     install -m 755 "$IMAGE/initramfs/init" "$tree/init"
+    install -m 755 "$2" "$tree/bin/verity-open"
     # Those of Buildroot are not compressed: -f copies them.
     kernel_modules "$IMAGE/initramfs/modules" | while read -r module; do
         xz -dcf "$PACKAGES/kernel/usr/lib/modules/$(kernel_version "$PACKAGES/kernel")/$module" >"$tree/modules/$(basename "$module" .xz)"

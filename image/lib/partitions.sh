@@ -3,6 +3,8 @@
 
 # shellcheck source=../layout.sh
 . "$IMAGE/layout.sh"
+# shellcheck source=verity.sh
+. "$IMAGE/lib/verity.sh"
 
 # slot_make FILE ROOT-FILE-SYSTEM INITRAMFS: what is in a slot, the same for all boards; `release` says which version it is. FAT, because U-Boot reads it, and
 # because it is made alike on every machine; nobody ever writes to it where it lies.
@@ -12,6 +14,7 @@ slot_make() {
     mkdir -p "$folder"
     cp "$PACKAGES"/kernel/boot/vmlinuz-* "$folder/vmlinuz"
     cp "$2" "$folder/root.squashfs"
+    verity_seal "$folder/root.squashfs" "$folder/root.verity"
     cp "$3" "$folder/initramfs"
     printf 'version=%s\nchannel=%s\nbuilt=%s\n' "$IMAGE_VERSION" "$UPDATE_CHANNEL" "$BUILD_TIME" >"$folder/release"
     for board in $(boards); do

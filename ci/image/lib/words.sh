@@ -7,6 +7,9 @@
 # shellcheck source=board.sh
 . "$REPOSITORY/ci/image/lib/board.sh"
 
+# shellcheck source=../../../image/lib/verity.sh
+. "$REPOSITORY/image/lib/verity.sh"
+
 # Words for the kernel that the tests want: a shell on the console, and a USB host.
 FOR_TESTS='cloud_stick.shell cloud_stick.modules=dummy_hcd,sd_mod,usb-storage'
 export FOR_TESTS
@@ -57,6 +60,21 @@ host_ready() { board_script 'mkdir -p /tmp/c && mount -t vfat -o ro /dev/mmcblk0
 expect_own_tree() {
     MTOOLS_SKIP_CHECK=1 mcopy -n -o -i "$CARD@@$((SLOT_A_START * 512))" "::$BOARD_DTB" "$WORK/dtb"
     expect_equal 'its own device tree' "$(fdtget "$WORK/dtb" / model)" "$(board_script 'tr -d "\0" </proc/device-tree/model; echo')"
+}
+
+# slot_root_in SLOT FOLDER: unpacks the root file system of a slot (as mtools name a file system).
+slot_root_in() {
+    MTOOLS_SKIP_CHECK=1 mcopy -n -o -i "$1" ::root.squashfs "$WORK/root.squashfs"
+    unsquashfs -q -n -d "$2" "$WORK/root.squashfs" >/dev/null
+    rm "$WORK/root.squashfs"
+}
+
+# slot_root_out SLOT FOLDER LEVEL: packs it again, with sums.
+slot_root_out() {
+    mksquashfs "$2" "$WORK/root.squashfs" -quiet -no-progress -all-root -comp zstd -Xcompression-level "$3" -b 128K >/dev/null
+    verity_seal "$WORK/root.squashfs" "$WORK/root.verity"
+    MTOOLS_SKIP_CHECK=1 mcopy -o -i "$1" "$WORK/root.squashfs" "$WORK/root.verity" ::
+    rm -rf "$WORK/root.squashfs" "$2"
 }
 
 # flushed LUN: the last block of which the host told that it is flushed; -1 if there is none.

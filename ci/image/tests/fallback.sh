@@ -21,13 +21,9 @@ panics() {
 
 # is_mute SLOT: everything of it works, but the daemon sleeps.
 is_mute() {
-    MTOOLS_SKIP_CHECK=1 mcopy -n -o -i "$1" ::root.squashfs "$WORK/root.squashfs"
-    unsquashfs -q -n -d "$WORK/root" "$WORK/root.squashfs" >/dev/null
+    slot_root_in "$1" "$WORK/root"
     printf '#!/bin/sh\nexec sleep 1000000\n' >"$WORK/root/usr/lib/cloud-stick/services/gadget-manager"
-    rm "$WORK/root.squashfs"
-    mksquashfs "$WORK/root" "$WORK/root.squashfs" -quiet -no-progress -all-root -comp zstd -Xcompression-level 3 >/dev/null
-    MTOOLS_SKIP_CHECK=1 mcopy -o -i "$1" "$WORK/root.squashfs" ::root.squashfs
-    rm -rf "$WORK/root"
+    slot_root_out "$1" "$WORK/root" 3
 }
 
 update_board

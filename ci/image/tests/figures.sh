@@ -8,8 +8,7 @@ ROUNDS=${ROUNDS:-3}
 # bare_slot: a card whose system is the least: BARE_CARD.
 bare_slot() {
     local at="$CARD@@$((SLOT_A_START * 512))"
-    MTOOLS_SKIP_CHECK=1 mcopy -n -o -i "$at" ::root.squashfs "$WORK/root.squashfs"
-    unsquashfs -q -n -d "$WORK/root" "$WORK/root.squashfs" >/dev/null
+    slot_root_in "$at" "$WORK/root"
     printf '::sysinit:/usr/sbin/bare\n' >"$WORK/root/etc/inittab"
     cat >"$WORK/root/usr/sbin/bare" <<'SH'
 #!/bin/sh
@@ -31,11 +30,9 @@ dmesg | sed -n 's/^\[ *\([0-9.]*\)\].*Attached SCSI.*/enumerated: \1 s/p' >/dev/
 free | awk '/Mem/ { printf "memory: %.1f MiB\n", ($2 - $7) / 1024 }' >/dev/console
 SH
     chmod 755 "$WORK/root/usr/sbin/bare"
-    rm "$WORK/root.squashfs"
-    mksquashfs "$WORK/root" "$WORK/root.squashfs" -quiet -no-progress -all-root -comp zstd -Xcompression-level 19 -b 128K >/dev/null
     BARE_CARD=$WORK/bare.img
     cp --sparse=always "$CARD" "$BARE_CARD"
-    MTOOLS_SKIP_CHECK=1 mcopy -o -i "$BARE_CARD@@$((SLOT_A_START * 512))" "$WORK/root.squashfs" ::root.squashfs
+    slot_root_out "$BARE_CARD@@$((SLOT_A_START * 512))" "$WORK/root" 19
 }
 
 # enumerated SYSTEM: seconds since the kernel's start, as its own log has them. Leaves the board running.

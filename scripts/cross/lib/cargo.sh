@@ -100,5 +100,11 @@ program_build() {
     fi
 }
 
+# verity_build PROFILE: verity-open, which runs before there are any libraries: linked statically, and as small as it gets.
+verity_build() {
+    local words=(--locked --profile "$1" --package verity --bin verity-open)
+    inside cargo rustc "${words[@]}" -- -C target-feature=+crt-static -C opt-level=z -C strip=symbols
+}
+
 # inside_path FILE: where a file below the target folder is there.
 inside_path() { printf '/build/target/%s\n' "${1#"$CROSS_TARGET"/}"; }
