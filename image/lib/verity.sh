@@ -10,7 +10,7 @@ verity_seal() {
     blocks=$((($(stat -c %s "$1") + VERITY_BLOCK - 1) / VERITY_BLOCK))
     truncate -s $((blocks * VERITY_BLOCK)) "$1"
     digest=$(verity_do format --data-blocks=$blocks --hash-offset=$((blocks * VERITY_BLOCK)) "$1" "$1" |
-        sed -nE 's/^Root hash:[[:space:]]*([0-9a-f]{64})$/\1/p')
+        sed -nE 's/^Root hash:[[:space:]]*([0-9a-f]{64})$/\1/p') || digest=
     [[ -n $digest ]] || die "veritysetup made no tree of sums for $1" 'Its messages are above.'
     echo "$blocks $digest" >"$2"
 }

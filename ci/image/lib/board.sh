@@ -36,8 +36,11 @@ card_options() {
 
 # board_start: switches it on; returns at once. Sets VM_PID (wait_until tells of its end). BOARD_CLOCK is when it
 # believes to be, if not now. BOARD_FORWARD=PORT-:80 gives its page a port here; BOARD_PREFIX: words before the machine's command.
+# BOARD_COUNTS=yes: its clock counts instructions, two nanoseconds each, about as a Cortex-A7 of 1 GHz does, and goes on by itself
+# when there is nothing to do: how long something takes there is the same on any machine, however busy. Nothing outside of the board keeps up with it.
 board_start() {
-    local network=user pipe clock=()
+    local network=user pipe clock=() counts=()
+    [[ -z ${BOARD_COUNTS:-} ]] || counts=(-icount "shift=1,sleep=off")
     [[ -n ${QEMU_ARM:-} ]] || qemu_prepare
     VM=$WORK/board
     mkdir -p "$VM"
@@ -54,7 +57,7 @@ board_start() {
     # in more of a hurry than the emulated processor is able to.
     [[ $BOARD_MACHINE = cubieboard ]] || clock=(-global cortex-a7-arm-cpu.cntfrq=24000000)
     # One thread for all cores of the board, of which only one is in use: a thread for each costs a third more.
-    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- "${QEMU_ARM[@]}" -machine "$BOARD_MACHINE" "${clock[@]}" -accel tcg,thread=single -nodefaults -no-reboot -display none \
+    "${BOARD_PREFIX[@]}" setpriv --pdeathsig KILL -- "${QEMU_ARM[@]}" -machine "$BOARD_MACHINE" "${clock[@]}" -accel tcg,thread=single "${counts[@]}" -nodefaults -no-reboot -display none \
         -drive "file=$CARD,if=sd,format=raw" -nic "$network" -rtc "base=${BOARD_CLOCK:-utc}" \
         -chardev "pipe,id=console,path=$VM/console" -serial chardev:console \
         </dev/null >"$VM/qemu.log" 2>&1 &
