@@ -38,6 +38,17 @@ phone_installs() {
     wait_until "$BOARD_PATIENCE" 'the update to be installed' phone_task_ended "$task"
 }
 
+# phone_sends_until FILE BYTES: sends a bundle, and the plug is pulled once so many bytes of it have been taken.
+phone_sends_until() {
+    local sender
+    (phone_sends "$1" >"$WORK/task" 2>&1 || true) &
+    sender=$!
+    wait_until "$BOARD_PATIENCE" "$2 bytes of an update to be taken" phone_update_reached "$2"
+    board_kill
+    wait "$sender"
+}
+phone_update_reached() { [[ $(phone GET /tasks | field 0 progress 'done' 2>/dev/null || echo 0) -ge $1 ]]; }
+
 # phone_update_refused FILE CODE WORDS [QUERY]: the task fails with this code, and says this.
 phone_update_refused() {
     local task answer

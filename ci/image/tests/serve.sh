@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # A fresh card with a configuration on it starts through SPL and U-Boot and serves a page blob and an image on the card, which
 # the USB host reads and writes. The plug is pulled at random moments ($CUTS times, 3 unless told otherwise): first during
-# the first start, then while the host writes. Each time everything comes back, with what was flushed.
+# the first start, then while the host writes, each third time while an update is written. Each time everything comes back, with what was flushed.
+# shellcheck source=../lib/update.sh
+. "$REPOSITORY/ci/image/lib/update.sh"
 
 CUTS=${CUTS:-3}
 # Moments of the first start after which the plug may be pulled, and up to a second and a half later.
@@ -10,7 +12,11 @@ MOMENTS=('Starting kernel' 'the data partition grows' 'making the data partition
 # Enough of both disks that no test gets to their end.
 LAST=400
 
+slot_new "$WORK/slot" 9.2.0
+bundle_new "$WORK/update.swu" "$WORK/slot"
+bytes=$(stat -c %s "$WORK/update.swu")
 card_of_films
+card_claimable
 card_configure
 board_start
 
@@ -43,21 +49,38 @@ figures
 # Who the board is: to the network, to itself, to the store.
 IDENTITY='cat /etc/machine-id /etc/hostname /var/lib/cloud-stick/owner-id | tr "\n" " "'
 identity=$(board_script "$IDENTITY")
+page_open
+phone_claims '"code": "ABCD-EFGH"'
+version=$(updates version)
 
-for ((cut = 2; cut <= CUTS; cut++)); do
-    lun=$((cut % 2))
-    from=$(($(flushed $lun) + 1))
+# cut_writing LUN: while the host writes there, some blocks further.
+cut_writing() {
+    local from until_block
+    from=$(($(flushed "$1") + 1))
     until_block=$((from + 2 + $(random 8)))
-    step "cut $cut: LUN $lun, once block $until_block is flushed"
+    step "cut $cut: LUN $1, once block $until_block is flushed"
     # In the background: the machine will be gone before it ends.
-    board_send "write_blocks $lun $from $LAST &"
-    console_wait "block $until_block" "flushed $lun $until_block"
+    board_send "write_blocks $1 $from $LAST &"
+    console_wait "block $until_block" "flushed $1 $until_block"
     sleep "0.$(random 10)"
     board_kill
+}
+
+# cut_updating: while an update is sent, at some part of it.
+cut_updating() {
+    local until_byte=$((bytes * (1 + $(random 90)) / 100))
+    step "cut $cut: an update of $bytes bytes, once $until_byte are taken"
+    phone_sends_until "$WORK/update.swu" "$until_byte"
+}
+
+for ((cut = 2; cut <= CUTS; cut++)); do
+    if ((cut % 3 == 0)); then cut_updating; else cut_writing $((cut % 2)); fi
     board_start
     board_up
     host_ready
     expect_equal 'the board is who it was' "$identity" "$(board_script "$IDENTITY")"
+    page_up
+    expect_equal 'its system is the one that it had' "$version" "$(updates version)"
     expect 'nothing happened to the data partition and the settings' board_script '! grep -E "data partition|the settings" /var/lib/cloud-stick/events'
     for other in 0 1; do
         board_script "wait_disk $other"

@@ -33,12 +33,7 @@ expect_match 'it says why' "$(phone GET "/tasks/$task")" 'HTTPS only'
 phone_refused conflict POST /update/restart >/dev/null
 
 step 'the plug is pulled while it is written'
-(phone_sends "$WORK/good.swu" >"$WORK/task" 2>&1 || true) &
-sender=$!
-written() { [[ $(phone GET /tasks | field 0 progress 'done' 2>/dev/null || echo 0) -gt 4000000 ]]; }
-wait_until "$BOARD_PATIENCE" 'a part of it to be written' written
-board_kill
-wait "$sender"
+phone_sends_until "$WORK/good.swu" 4000000
 board_again 'the start after it'
 board_up
 page_up
