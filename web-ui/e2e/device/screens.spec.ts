@@ -37,6 +37,9 @@ for (const [scheme, locale] of [
       await page.goto(real.address);
       await look(page, `${scheme}-claim`);
       await real.claimed(page, 'four words in a row');
+      // A page that waits for the claim goes to the device's new address by itself, as soon as it asks again; until then
+      // it would cut off whatever else it is sent to.
+      await page.waitForURL(`${real.home}/**`);
       await real.withDisk(page, 'films');
       for (const place of places) {
         await test.step(place || 'home', async () => {
