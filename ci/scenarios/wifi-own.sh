@@ -36,6 +36,18 @@ done
 expect_match "the page" "$(home phone curl -sSL --max-time 30 http://example.org/)" '<html'
 expect_not "the stick is a way into another network" home phone curl -sS --max-time 5 -o /dev/null http://10.0.2.2/
 
+step "what gives the phone its address dies: the network is made again"
+died=$(stick pidof udhcpd)
+stick kill -9 "$died"
+serves_again() {
+    sleep 1
+    local now
+    now=$(stick pidof udhcpd) && [[ $now != "$died" ]]
+}
+wait_until 60 "another server of addresses" serves_again
+home phone-joins "$own" "$key"
+expect_equal "the way from example.org" "302 http://$OWN_ADDRESS/" "$(leads example.org /)"
+
 step "it claims the stick, and sees the home"
 PHONE_AT=$OWN_ADDRESS
 mobile_claims "$code"

@@ -76,9 +76,18 @@ impl Radio {
         &self.interface
     }
 
-    /// Returns when `wpa_supplicant` has ended.
+    /// Returns when `wpa_supplicant`, or what phones in the access point need beside it, has ended.
     pub(super) async fn ended(&mut self) -> String {
-        self.supplicant.ended().await
+        let portal = async {
+            match &mut self.portal {
+                Some(portal) => portal.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            said = self.supplicant.ended() => said,
+            said = portal => said,
+        }
     }
 
     /// Takes other networks as those to join. Says whether they are others.

@@ -35,6 +35,14 @@ impl Portal {
         })
     }
 
+    /// Returns when one of the two has ended by itself, with a few words on how.
+    pub(crate) async fn ended(&mut self) -> String {
+        tokio::select! {
+            said = self.dhcp.ended() => said,
+            _ = &mut self.names => "the name server of the access point ended".to_owned(),
+        }
+    }
+
     /// Ends both, and takes the address back.
     pub(crate) async fn close(self, interface: &str) {
         self.names.abort();
