@@ -78,6 +78,10 @@ fn read_or_make(path: &Path) -> io::Result<String> {
         _ => {}
     }
     let _ = std::fs::remove_file(&partial);
+    // Whoever owns a disk by a name that a power cut takes waits a minute for it.
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
     read(File::open(path)?)
 }
 
