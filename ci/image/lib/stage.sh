@@ -6,7 +6,7 @@ set -Eeuo pipefail
 # shellcheck source=words.sh
 . "$REPOSITORY/ci/image/lib/words.sh"
 
-IMAGES=$TARGET/image
+IMAGES=${IMAGES:-$TARGET/image}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/image-test.XXXXXX")
 VM=$WORK/board
 mkdir -p "$VM"
@@ -21,8 +21,9 @@ leave() {
     local code=$?
     trap - ERR EXIT
     set +e
-    # What the board itself has to say, if it still can.
-    [[ $code -eq 0 ]] || ! console_has 'started after' || (BOARD_PATIENCE=60 board_script 'logread | grep -v kernel: | tail -n 60') >"$IMAGE_TEST_LOGS/board.log" 2>&1
+    # What the board itself has to say, if it still can. What it may still be busy with is interrupted.
+    [[ $code -eq 0 ]] || ! console_has 'started after' ||
+        (board_send $'\003' && BOARD_PATIENCE=60 board_script 'logread | grep -v kernel: | tail -n 60; dmesg | tail -n 30') >"$IMAGE_TEST_LOGS/board.log" 2>&1
     board_kill
     servers_stop
     for word in "${AT_END[@]}"; do "$word"; done

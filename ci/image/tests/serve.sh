@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # A fresh card with a configuration on it starts through SPL and U-Boot and serves a page blob and an image on the card, which
 # the USB host reads and writes. The plug is pulled at random moments ($CUTS times, 3 unless told otherwise): first during
-# the first start, then while the host writes, each third time while an update is written. Each time everything comes back, with what was flushed.
+# the first start (at a random moment of it, or after the line of its console that $MOMENT names), then while the host writes, each
+# third time while an update is written. Each time everything comes back, with what was flushed.
 # shellcheck source=../lib/update.sh
 . "$REPOSITORY/ci/image/lib/update.sh"
 
@@ -20,7 +21,7 @@ card_claimable
 card_configure
 board_start
 
-moment=${MOMENTS[$(random ${#MOMENTS[@]})]}
+moment=${MOMENT:-${MOMENTS[$(random ${#MOMENTS[@]})]}}
 step "cut 1: the first start, after: $moment"
 console_wait "$moment" "$moment"
 sleep "$(random 2).$(random 10)"
