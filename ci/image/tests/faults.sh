@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Faults that no part of the system can help: a card that changed a bit of the root file system gives an error instead of it, and a
-# system that hangs is restarted by the hardware watchdog.
+# Faults that no part of the system can help: a card that changed a bit of the root file system gives an error instead of it, a
+# system that hangs is restarted by the hardware watchdog, and the system in the other slot takes over from one that the card has lost.
 
 # forget_a_bit FILE NOISE: in a file system, in the middle of a file of noise, which is in there as it is.
 forget_a_bit() {
@@ -37,12 +37,26 @@ expect 'the kernel says why' board_script 'dmesg | grep "data block .* is corrup
 expect 'the owner hears of it' board_script 'until grep "the card has lost a part of the system" /run/cloud-stick/events; do sleep 1; done'
 
 step 'nobody feeds the watchdog'
+# What an update that works leaves behind.
+expect 'an update is remembered' board_script 'echo "{\"version\":\"9.9.9\",\"channel\":\"release\",\"slot\":\"a\",\"time\":\"2026-01-01T00:00:00Z\",\"outcome\":\"confirmed\"}" >/var/lib/cloud-stick/update.json && sync'
 # shellcheck disable=SC2016 # for the board's shell
 board_send 'kill -STOP $(pidof watchdog)'
 # QEMU ends there.
 board_resets 'the watchdog to restart the board'
+
+step 'the card has lost the system; the one of before is in the other slot'
+dd if="$IMAGES/slot.fat" of="$CARD" bs=512 seek="$SLOT_B_START" conv=notrunc,sparse status=none
+head -c 512 /dev/zero | dd of="$WORK/root.squashfs" conv=notrunc status=none
+MTOOLS_SKIP_CHECK=1 mcopy -o -i "$slot" "$WORK/root.squashfs" ::
+board_start
+board_resets 'the board to restart'
+expect 'it says why' console_has 'slot a is damaged; slot b is tried'
 board_start
 board_up
 host_ready
+expect 'the other one runs' board_script 'grep cloud_stick.slot=b /proc/cmdline'
 board_script 'wait_disk 0'
 expect 'the stick is back, with what was on it' board_script 'check_blocks 0 0 3'
+expect 'the owner hears of it' board_script 'until grep "version 9.9.9 did not work, .* the card has lost a part of it" /var/lib/cloud-stick/events; do sleep 1; done'
+board_kill
+expect_equal 'it is the one that starts' 'slot=b' "$(dd if="$CARD" bs=4 skip=$((BOOT_STATE_1 * 128 + 1)) count=127 status=none | tr -d '\0')"

@@ -2,8 +2,8 @@
 //!
 //! It is kept in two sectors of the card before its first partition (`image/layout.sh`), each with the same content in the form
 //! that U-Boot's `env import -c` and `env export -c` have (`cmd/nvedit.c`): a CRC-32 (little endian), then words `NAME=VALUE`, each
-//! ended by a zero, and another zero after the last. U-Boot takes the first sector whose sum is right (`image/uboot-environment`). A
-//! sector is written whole or not at all, and never both at once: a pulled plug leaves the old words or the new ones.
+//! ended by a zero, and another zero after the last. U-Boot takes the first sector whose sum is right (`image/uboot-environment`), and so
+//! does the first process, which has the other slot tried if its own has lost a part of its system (`image/initramfs/init`). A sector is written whole or not at all, and never both at once: a pulled plug leaves the old words or the new ones.
 
 use std::{
     fmt,
@@ -218,6 +218,12 @@ mod tests {
         assert!(
             layout.lines().any(|known| known == line),
             "image/layout.sh has no line {line}"
+        );
+        let init = include_str!("../../../image/initramfs/init");
+        let line = format!("BOOT_STATES='{} {}'", COPIES[0], COPIES[1]);
+        assert!(
+            init.lines().any(|known| known == line),
+            "image/initramfs/init has no line {line}"
         );
     }
 }

@@ -19,6 +19,9 @@ use crate::{
     system::System,
 };
 
+/// Why a system that was confirmed once is not the one that runs (`image/initramfs/init` has the other one tried then).
+const LOST: &str = "the card has lost a part of it";
+
 /// The last update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
@@ -82,6 +85,11 @@ impl Record {
         write().map_err(Error::card(&path))
     }
 
+    /// Whether it tells of the running system.
+    fn is_of(&self, system: &System) -> bool {
+        Slot::of(&self.slot.to_string()) == Some(system.running)
+    }
+
     fn end(mut self, system: &System, outcome: Phase, reason: Option<String>) -> Result<()> {
         self.outcome = Some(outcome);
         self.reason = reason;
@@ -104,7 +112,7 @@ pub fn look(system: &System) -> Result<Option<Update>> {
         (None, Some(trial)) if trial.slot == system.running => Phase::Trial,
         (None, Some(trial)) if trial.tries == TRIES => Phase::Ready,
         (None, Some(_)) => Phase::FellBack,
-        (None, None) if Slot::of(&record.slot.to_string()) == Some(system.running) => Phase::Confirmed,
+        (None, None) if record.is_of(system) => Phase::Confirmed,
         // The plug was pulled before U-Boot was told.
         (None, None) => return Ok(None),
     };
@@ -132,17 +140,26 @@ pub(crate) fn begun(system: &System, description: &Description, slot: Slot) -> R
 
 /// The running system works: from now on it is the one that starts. `false` if it is not on trial.
 ///
+/// It may be the system before the last update: then it is tried since the card has lost a part of that one, which has fallen back so.
+///
 /// # Errors
 /// [`Error::Busy`], [`Error::Card`].
 pub fn confirm(system: &System) -> Result<bool> {
     let _lock = system.lock()?;
     let Some(_) = trial_of(system)? else { return Ok(false) };
-    settled(system)?;
-    // From here on it is confirmed, whatever becomes of the record.
-    if let Some(record) = Record::load(system) {
-        record.end(system, Phase::Confirmed, None)?;
-    }
+    prevail(system)?;
     Ok(true)
+}
+
+/// The running system is the one that starts from now on.
+fn prevail(system: &System) -> Result<()> {
+    settled(system)?;
+    // From here on it is, whatever becomes of the record.
+    match Record::load(system) {
+        Some(record) if record.is_of(system) => record.end(system, Phase::Confirmed, None),
+        Some(record) => record.end(system, Phase::FellBack, Some(LOST.to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// The running system does not work: the next start is the one of the other slot. `false` if it is not on trial.
@@ -154,7 +171,7 @@ pub fn reject(system: &System, reason: &str) -> Result<bool> {
     let Some((state, trial)) = trial_of(system)? else {
         return Ok(false);
     };
-    if let Some(record) = Record::load(system) {
+    if let Some(record) = Record::load(system).filter(|record| record.is_of(system)) {
         record.end(system, Phase::FellBack, Some(reason.to_owned()))?;
     }
     let state = State {
@@ -179,10 +196,7 @@ pub fn settle(system: &System) -> Result<Option<Update>> {
     if trial.slot == system.running {
         // U-Boot came here because no other slot can be loaded any more. There is nothing to go back to: whoever is asked
         // from now on for changes or for another update must not wait for a trial to end.
-        settled(system)?;
-        if let Some(record) = Record::load(system) {
-            record.end(system, Phase::Confirmed, None)?;
-        }
+        prevail(system)?;
         return Ok(None);
     }
     if trial.tries == TRIES {

@@ -206,9 +206,13 @@ async fn restart(loaded: &Loaded) -> Result<(), Failure> {
 async fn confirm(loaded: &Loaded) -> Result<(), Failure> {
     let system = system()?;
     judge(loaded).await?;
-    match outcome::confirm(&system).map_err(failure)? {
-        true => println!("version {} was installed, and works", system.version),
-        false => println!("version {} was confirmed before", system.version),
+    if !outcome::confirm(&system).map_err(failure)? {
+        println!("version {} was confirmed before", system.version);
+        return Ok(());
+    }
+    match outcome::look(&system).map_err(failure)? {
+        Some(update) => println!("{}", told(&update)),
+        None => println!("version {} works", system.version),
     }
     Ok(())
 }

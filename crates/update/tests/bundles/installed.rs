@@ -131,6 +131,55 @@ fn one_that_is_all_that_is_left_is_not_on_trial_for_ever() {
     board.install(&board.bundle(&["--version", "0.3.1"])).unwrap();
 }
 
+/// As the first process does when it cannot use the system in its slot (`image/initramfs/init`).
+#[test]
+fn the_system_before_prevails_where_the_card_has_lost_a_part_of_the_update() {
+    let board = Board::new();
+    board.install(&board.bundle(&[])).unwrap();
+    count(&board);
+    board.runs(Slot::B, "0.3.0");
+    assert!(outcome::confirm(&board.system()).unwrap());
+    let tried = State {
+        slot: Slot::B,
+        trial: Some(Trial {
+            slot: Slot::A,
+            tries: 3,
+        }),
+    };
+    tried.write(&board.path("card")).unwrap();
+
+    count(&board);
+    board.runs(Slot::A, "0.2.0");
+    assert!(
+        outcome::reject(&board.system(), "the page does not answer").unwrap(),
+        "it does not work either"
+    );
+    assert_eq!(
+        phase(&board),
+        Some(Phase::Confirmed),
+        "the reason is that of the other one"
+    );
+
+    tried.write(&board.path("card")).unwrap();
+    count(&board);
+    assert!(outcome::confirm(&board.system()).unwrap());
+    assert_eq!(
+        board.state(),
+        Some(State {
+            slot: Slot::A,
+            trial: None
+        })
+    );
+    let told = outcome::look(&board.system()).unwrap().unwrap();
+    assert_eq!(
+        (told.version.to_string().as_str(), told.phase),
+        ("0.3.0", Phase::FellBack)
+    );
+    assert_eq!(told.reason.as_deref(), Some("the card has lost a part of it"));
+    // What repairs the other slot.
+    board.install(&board.bundle(&[])).unwrap();
+}
+
 #[test]
 fn one_that_never_said_a_word_falls_back_too() {
     let board = Board::new();
