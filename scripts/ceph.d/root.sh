@@ -63,7 +63,7 @@ root_make() {
         --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Retries "5"' --aptopt='Acquire::Languages "none"' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-        --include="$CEPH_PACKAGES" "$CEPH_SUITE" - "deb $DEBIAN_MIRROR $CEPH_SUITE main" |
+        --include="$CEPH_PACKAGES" "$CEPH_SUITE" - "deb $DEBIAN_MIRROR $(suite_name "$CEPH_SUITE" "$(dpkg --print-architecture)") main" |
         tar -x -C "$1" --no-same-owner --no-same-permissions --exclude='./dev/*' --exclude='./var/lib/apt/*' \
             --exclude='./var/cache/apt/*'
 }

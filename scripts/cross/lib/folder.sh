@@ -63,7 +63,7 @@ folder_bootstrap() {
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --customize-hook='mkdir -p "$1/build/source" "$1/build/target" "$1/build/vendor" "$1/build/rust"' \
         --customize-hook='chroot "$1" dpkg-query --show >"$1/packages"' \
-        "$CROSS_SUITE" "$1" "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $CROSS_SUITE main" \
+        "$CROSS_SUITE" "$1" "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $(suite_name "$CROSS_SUITE" amd64 armhf) main" \
         >"$CACHE/cross/folder.log" 2>&1
 }
 

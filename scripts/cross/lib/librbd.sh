@@ -40,7 +40,7 @@ librbd_fetch() {
     retry 4 mmdebstrap --quiet --mode=auto --variant=extract --skip=check/qemu --architectures=armhf --keyring="$DEBIAN_KEYRING" \
         --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Retries "3"' --aptopt='Acquire::Languages "none"' \
         --dpkgopt='path-exclude=/usr/share/*' --include="$LIBRBD_PACKAGES" --format=tar "$LIBRBD_SUITE" "$1.part" \
-        "deb $DEBIAN_MIRROR $LIBRBD_SUITE main" ||
+        "deb $DEBIAN_MIRROR $(suite_name "$LIBRBD_SUITE" armhf) main" ||
         die "librbd for ARM could not be had from $DEBIAN_MIRROR" 'A mirror in mid-synchronisation heals within the hour.'
     mv "$1.part" "$1"
 }

@@ -15,6 +15,39 @@ choose_mirror() {
     DEBIAN_MIRROR=${DEBIAN_MIRROR%/}
 }
 
+# suite_is_whole NAME CODENAME ARCHITECTURE...: whether the mirror has this release under this name, with lists of packages that are as long as
+# its InRelease says. Who uses them holds them against their sums.
+suite_is_whole() {
+    local at=$DEBIAN_MIRROR/dists/$1 codename=$2 release architecture component list told found
+    shift 2
+    release=$(curl -fsSL --max-time 60 "$at/InRelease") && grep -qx "Codename: $codename" <<<"$release" || return
+    for component in ${DEBIAN_COMPONENTS:-main}; do
+        for architecture; do
+            list=$component/binary-$architecture/Packages.xz
+            told=$(awk -v list="$list" '$3 == list { print $2; exit }' <<<"$release")
+            found=$(curl -fsSLI --max-time 60 "$at/$list") || return
+            found=$(tr -d '\r' <<<"$found" | awk 'tolower($1) == "content-length:" { bytes = $2 } END { print bytes }')
+            # Not every mirror tells.
+            [[ -z $found || $found = "$told" ]] || return
+        done
+    done
+}
+
+# suite_name CODENAME ARCHITECTURE...: the name under which the mirror has all of a release. One that is being synchronised may have the new lists
+# of one architecture and still the old ones of another, but the state of before, whole, under the release's other name.
+suite_name() {
+    local codename=$1 of='' name
+    [[ $codename != *-* ]] || of=-${codename#*-}
+    for name in "$codename" "stable$of" "oldstable$of"; do
+        suite_is_whole "$name" "$@" 2>/dev/null || continue
+        [[ $name = "$codename" ]] || say "$DEBIAN_MIRROR has not all of $codename now; its $name, which is the same release, is whole and is taken"
+        echo "$name"
+        return
+    done
+    # Its user will say what is wrong.
+    echo "$codename"
+}
+
 # apt_setup: writes the private configuration. Two of them: `guest` resolves as if nothing were installed,
 # `host` looks at the machine's real dpkg state (only the sources and lists are ours).
 apt_setup() {
@@ -26,7 +59,7 @@ apt_setup() {
     : >"$APT_FOLDER/status"
     local suite
     for suite in "${GUEST_SUITES[@]}"; do
-        echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite ${DEBIAN_COMPONENTS:-main}"
+        echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $(suite_name "$suite" "$GUEST_DEBIAN") ${DEBIAN_COMPONENTS:-main}"
     done >"$APT_FOLDER/sources.list"
     cat >"$APT_FOLDER/host.conf" <<CONF
 Dir::State::Lists "$APT_FOLDER/lists";
