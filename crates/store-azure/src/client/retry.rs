@@ -77,6 +77,8 @@ pub(crate) struct Retry {
     deadline: Instant,
     failures: u32,
     corrupt: u32,
+    /// Why the attempt before failed.
+    before: Option<AzureError>,
 }
 
 impl Retry {
@@ -85,6 +87,7 @@ impl Retry {
             deadline,
             failures: 0,
             corrupt: 0,
+            before: None,
         }
     }
 
@@ -92,8 +95,9 @@ impl Retry {
     ///
     /// # Errors
     ///
-    /// The failure's own error when there will be no next attempt.
-    pub(crate) async fn after(&mut self, failure: Failure) -> Result<()> {
+    /// The failure's own error when there will be no next attempt; of an attempt that only the deadline ended, the one of the attempt
+    /// before, which knows more.
+    pub(crate) async fn after(&mut self, mut failure: Failure) -> Result<()> {
         if !failure.retry {
             return Err(failure.error);
         }
@@ -107,11 +111,16 @@ impl Retry {
         let jitter = ceiling.mul_f64(rand::rng().random_range(0.0..1.0));
         // Everybody who was told the same time would come back at the same time.
         let pause = failure.retry_after.map_or(jitter, |after| after + jitter.min(BASE));
-        let next = Instant::now() + pause;
+        let now = Instant::now();
+        let next = now + pause;
         if next >= self.deadline {
+            if failure.silent && now >= self.deadline {
+                failure.error = self.before.take().unwrap_or(failure.error);
+            }
             return Err(with_retry_after(failure));
         }
         self.failures += 1;
+        self.before = Some(failure.error);
         sleep_until(next).await;
         Ok(())
     }
@@ -178,6 +187,26 @@ mod tests {
             assert!(attempts < 1000);
         }
         assert!(attempts >= 5 && start.elapsed() < Duration::from_secs(15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_the_deadline_ended_does_not_hide_the_reason() {
+        let said = |error: Result<()>| error.unwrap_err().to_string();
+        let certificate = || Failure::unsent_silent(AzureError::unreachable("blob", "a strange certificate"));
+        let mut retry = Retry::new(Instant::now() + Duration::from_secs(15));
+        retry.after(certificate()).await.unwrap();
+        sleep_until(retry.deadline).await;
+        assert!(said(retry.after(lost()).await).contains("strange"));
+        // One that ended by itself knows best, and so does the only one.
+        let mut retry = Retry::new(Instant::now() + Duration::from_millis(100));
+        retry.before = Some(AzureError::unreachable("blob", "busy"));
+        let wait = Failure {
+            retry_after: Some(Duration::from_secs(1)),
+            ..certificate()
+        };
+        assert!(said(retry.after(wait).await).contains("strange"));
+        let mut retry = Retry::new(Instant::now());
+        assert!(said(retry.after(lost()).await).contains("gone"));
     }
 
     #[tokio::test(start_paused = true)]
